@@ -1,0 +1,87 @@
+//! Embeds the built-in transports.
+//!
+//! In: the committed `watm/dist/*.wasm`, or the folder that `OUZEL_WASM_DIR` names (relative to this package), for
+//! packagers who build the guests themselves. Out: `OUT_DIR/builtins.rs` with the constant `BUILTINS`. Goes wrong: a
+//! file that is missing or is no WebAssembly module stops the build, and the message says what to do.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// The transports every executable carries; each is a file `<name>.wasm`.
+const NAMES: [&str; 2] = ["plain", "reverse"];
+
+/// How every core WebAssembly module begins: the magic and version 1.
+const HEADER: &[u8] = b"\0asm\x01\0\0\0";
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=OUZEL_WASM_DIR");
+    println!("cargo::rerun-if-changed=build.rs");
+    if let Err(problem) = embed() {
+        println!("cargo::error={problem}");
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a build script has OUT_DIR to itself"
+)]
+fn embed() -> Result<(), String> {
+    let root = folder("CARGO_MANIFEST_DIR")?;
+    let chosen = env::var_os("OUZEL_WASM_DIR").filter(|value| !value.is_empty());
+    // `join` leaves an absolute path as it is.
+    let source = root.join(chosen.as_deref().unwrap_or("watm/dist".as_ref()));
+
+    let mut entries = String::new();
+    for name in NAMES {
+        let file = source.join(format!("{name}.wasm"));
+        check(&file, chosen.is_some())?;
+        entries.push_str(&format!(
+            "    ({name:?}, include_bytes!({:?})),\n",
+            text(&file)?
+        ));
+        println!("cargo::rerun-if-changed={}", text(&file)?);
+    }
+
+    let out = folder("OUT_DIR")?.join("builtins.rs");
+    let code = format!(
+        "/// The built-in transports: a name, and the module as its author's compiler wrote it.\n\
+         pub const BUILTINS: &[(&str, &[u8])] = &[\n{entries}];\n"
+    );
+    // An unchanged file keeps its time stamp, so a rerun of this script does not recompile the crate.
+    if fs::read(&out).is_ok_and(|old| old == code.as_bytes()) {
+        return Ok(());
+    }
+    fs::write(&out, code).map_err(|error| format!("cannot write {}: {error}", out.display()))
+}
+
+fn check(file: &Path, replaced: bool) -> Result<(), String> {
+    let remedy = if replaced {
+        "OUZEL_WASM_DIR must name a folder with plain.wasm and reverse.wasm; `watm/build.sh FOLDER` fills one"
+    } else {
+        "restore it with `git checkout watm/dist`, or build it with `make wasm`"
+    };
+    let bytes = fs::read(file)
+        .map_err(|error| format!("cannot embed {}: {error}; {remedy}", file.display()))?;
+    if !bytes.starts_with(HEADER) {
+        return Err(format!(
+            "{} is not a WebAssembly module; {remedy}",
+            file.display()
+        ));
+    }
+    Ok(())
+}
+
+fn folder(variable: &str) -> Result<PathBuf, String> {
+    env::var_os(variable)
+        .map(PathBuf::from)
+        .ok_or_else(|| format!("{variable} is not set; this script is run by cargo"))
+}
+
+fn text(path: &Path) -> Result<&str, String> {
+    path.to_str().ok_or_else(|| {
+        format!(
+            "{} is not UTF-8; build ouzel from another folder",
+            path.display()
+        )
+    })
+}

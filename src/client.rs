@@ -1,0 +1,159 @@
+//! The client's side: tor connects by SOCKS5, each connection becomes a tunnel to the bridge it names.
+//!
+//! In: the transports that tor asked for. Out: a `CMETHOD` line per listener, then connections. What can go
+//! wrong with one connection is told as its SOCKS reply and a `LOG` line, and with one transport as its
+//! `CMETHOD-ERROR`; neither ends anything else.
+
+use crate::error::Failure;
+use crate::front::socks5::{self, Request};
+use crate::net::{dial::Dial, listen, tune_local};
+use crate::pt::args;
+use crate::pt::ipc::Ipc;
+use crate::say;
+use crate::transport::{Registry, Transport};
+use crate::tunnel::{self, Slot, Slots};
+use crate::watm::{Connect, Role};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How long the SOCKS handshake may take: it crosses no network. obfs4proxy has the same limit.
+const SOCKS_LIMIT: Duration = Duration::from_secs(5);
+
+/// Starts the listeners and says so. The tasks in the set are the listeners; dropping it closes them.
+pub async fn start(
+    names: &[String],
+    registry: &Registry,
+    dial: Dial,
+    slots: &Slots,
+    ipc: &Ipc,
+) -> JoinSet<()> {
+    let mut listeners = JoinSet::new();
+    for name in names {
+        if !registry.knows(name) {
+            tracing::info!(
+                "there is no transport {name} here; it is left to others (add one with --module {name}=FILE)"
+            );
+            continue;
+        }
+        let started = registry.load(name, Role::Dialer).and_then(|transport| {
+            let listener = listen::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+                .map_err(|error| format!("no loopback port can be opened: {error}"))?;
+            let at = listener
+                .local_addr()
+                .map_err(|error| format!("the loopback port is gone: {error}"))?;
+            Ok((transport, listener, at))
+        });
+        match started {
+            Ok((transport, listener, at)) => {
+                let client = Client {
+                    transport,
+                    dial: dial.clone(),
+                    slots: slots.clone(),
+                };
+                listeners.spawn(accept(listener, Arc::new(client)));
+                ipc.status_version(name);
+                ipc.cmethod(name, at);
+            }
+            Err(why) => ipc.cmethod_error(name, &why),
+        }
+    }
+    ipc.cmethods_done();
+    listeners
+}
+
+struct Client {
+    transport: Transport,
+    dial: Dial,
+    slots: Slots,
+}
+
+async fn accept(listener: TcpListener, client: Arc<Client>) {
+    loop {
+        let trouble = |failure: &Failure| {
+            say!(
+                failure.severity(),
+                "no connection can be accepted: {failure}"
+            )
+        };
+        let (socket, _) = listen::accept(&listener, trouble).await;
+        let client = Arc::clone(&client);
+        match client.slots.take() {
+            Ok(slot) => drop(tokio::spawn(
+                async move { client.serve(socket, slot).await },
+            )),
+            Err(full) => {
+                let turn = client.slots.refusal().await;
+                tokio::spawn(async move {
+                    client.turn_away(socket, full).await;
+                    drop(turn);
+                });
+            }
+        }
+    }
+}
+
+impl Client {
+    async fn serve(&self, mut socket: TcpStream, _slot: Slot) {
+        let Some(request) = self.handshake(&mut socket).await else {
+            return;
+        };
+        if let Err((socket, failure)) = self.run(socket, request).await {
+            tunnel::tell(&self.transport.name, &failure);
+            if let Some(socket) = socket {
+                socks5::refuse(socket, failure.socks_reply()).await;
+            }
+        }
+    }
+
+    async fn turn_away(&self, mut socket: TcpStream, full: Failure) {
+        if self.handshake(&mut socket).await.is_some() {
+            tunnel::tell(&self.transport.name, &full);
+            socks5::refuse(socket, full.socks_reply()).await;
+        }
+    }
+
+    async fn handshake(&self, socket: &mut TcpStream) -> Option<Request> {
+        tune_local(socket);
+        let accepts = |encoded: &[u8]| args::parse_client(encoded).is_ok();
+        let why = match timeout(SOCKS_LIMIT, socks5::handshake(&mut *socket, accepts)).await {
+            Ok(Ok(request)) => return Some(request),
+            Ok(Err(socks5::Refused::Gone)) => return None,
+            Ok(Err(why)) => why.to_string(),
+            Err(_) => format!("it was not done within {} s", SOCKS_LIMIT.as_secs()),
+        };
+        tracing::info!("{}: a SOCKS handshake failed: {why}", self.transport.name);
+        socks5::close_after_reply(socket).await;
+        None
+    }
+
+    async fn run(
+        &self,
+        socket: TcpStream,
+        request: Request,
+    ) -> Result<(), (Option<TcpStream>, Failure)> {
+        let parsed = args::parse_client(&request.args)
+            .map_err(|error| Failure::Arguments(error.to_string()));
+        let conf = match parsed.and_then(|args| self.transport.conf.file(args.iter())) {
+            Ok(conf) => conf,
+            Err(failure) => return Err((Some(socket), failure)),
+        };
+        let way = Arc::new((self.dial.clone(), request.target));
+        let connect: Connect = Box::new(move || {
+            let way = Arc::clone(&way);
+            Box::pin(async move { way.0.connect(&way.1).await })
+        });
+        tunnel::client(
+            &self.transport,
+            conf,
+            socket,
+            &request.early,
+            connect,
+            &socks5::reply(0),
+        )
+        .await
+    }
+}

@@ -1,0 +1,207 @@
+//! Why a connection failed, said once.
+//!
+//! In: what went wrong, wherever it did. Out: one [`Failure`], which knows whose fault it is and how
+//! every audience hears of it: the SOCKS reply, the severity of the `LOG` line, the metric's label.
+//! A failure's text never holds an address or a secret, so it can be logged as it is.
+
+use std::io;
+
+/// Whose fault a failure is: who can do something about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The program that started us (tor) or an application that speaks to us.
+    Parent,
+    /// Whoever configured this process.
+    Operator,
+    /// The other end of the network, or the path to it.
+    Peer,
+    /// The transport module.
+    Module,
+    /// This machine: out of descriptors, memory or slots.
+    Host,
+}
+
+/// How loud a line is; the five words that tor accepts in `LOG SEVERITY=` (pt-spec 3.3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For developers.
+    Debug,
+    /// Normal life.
+    Info,
+    /// Worth a user's glance.
+    Notice,
+    /// Something a user may have to act on.
+    Warning,
+    /// Something a user must act on.
+    Error,
+}
+
+impl Severity {
+    /// The word in a `LOG` line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Debug => "debug",
+            Severity::Info => "info",
+            Severity::Notice => "notice",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// Why one connection failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// ECONNREFUSED, or a reset before the transport was up.
+    #[error("the bridge refused the connection")]
+    Refused,
+    /// EHOSTUNREACH.
+    #[error("no route to the bridge")]
+    HostUnreachable,
+    /// ENETUNREACH: this machine has no way to the address's network.
+    #[error("the bridge's network is unreachable from here (is the network up?)")]
+    NetworkUnreachable,
+    /// A name that does not resolve.
+    #[error("the bridge's host name does not resolve")]
+    Unresolved,
+    /// No connection within the time limit.
+    #[error("the connection to the bridge timed out")]
+    DialTimeout,
+    /// The transport's handshake ran out of time.
+    #[error("the transport's handshake was not done within {0} s")]
+    HandshakeTimeout(u64),
+    /// The upstream proxy (`TOR_PT_PROXY`) failed; the text says how. Nothing went around it.
+    #[error("the upstream proxy {0}")]
+    Proxy(String),
+    /// A proxy or policy forbids this destination.
+    #[error("the upstream proxy does not allow this connection")]
+    Forbidden,
+    /// `TOR_PT_OUTBOUND_BIND_ADDRESS_V4/V6` cannot be used here.
+    #[error(
+        "the outbound bind address cannot be used on this machine (see OutboundBindAddressPT in torrc)"
+    )]
+    BindAddress,
+    /// The arguments of a bridge line do not fit the transport; the text names the argument.
+    #[error("bad transport arguments: {0}")]
+    Arguments(String),
+    /// The ORPort or ExtORPort could not be reached or refused us.
+    #[error("{0}")]
+    OrPort(String),
+    /// The network or application connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The module said no; the text names its errno.
+    #[error("the module gave up: {0}")]
+    Module(String),
+    /// The module trapped.
+    #[error("the module crashed: {0}")]
+    Trap(String),
+    /// The module ran without making any progress.
+    #[error("the module made no progress and was stopped")]
+    Stuck,
+    /// Bytes could not be delivered within the stall deadline.
+    #[error("the far end took no data for {0} s with the buffers full")]
+    Stalled(u64),
+    /// Every instance slot is taken.
+    #[error("all {0} connection slots are in use (raise --max-connections)")]
+    PoolFull(usize),
+    /// Out of file descriptors.
+    #[error("out of file descriptors (raise LimitNOFILE= or ulimit -n)")]
+    Descriptors,
+    /// Anything else this machine refused; the text says what.
+    #[error("{0}")]
+    Host(String),
+}
+
+impl Failure {
+    /// Reads an error of connecting to the bridge.
+    pub fn from_connect(error: &io::Error) -> Self {
+        use io::ErrorKind as K;
+        match error.kind() {
+            K::ConnectionRefused | K::ConnectionReset | K::ConnectionAborted => Failure::Refused,
+            K::HostUnreachable => Failure::HostUnreachable,
+            K::NetworkUnreachable | K::NetworkDown => Failure::NetworkUnreachable,
+            K::TimedOut => Failure::DialTimeout,
+            K::AddrNotAvailable => Failure::BindAddress,
+            _ if is_out_of_descriptors(error) => Failure::Descriptors,
+            kind => Failure::Host(format!("connecting failed: {kind}")),
+        }
+    }
+
+    /// Who can do something about it.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Failure::Refused
+            | Failure::HostUnreachable
+            | Failure::NetworkUnreachable
+            | Failure::Unresolved
+            | Failure::DialTimeout
+            | Failure::HandshakeTimeout(_)
+            | Failure::Broken(_)
+            | Failure::Stalled(_) => Blame::Peer,
+            Failure::Proxy(_) | Failure::Forbidden | Failure::BindAddress => Blame::Operator,
+            Failure::Arguments(_) | Failure::OrPort(_) => Blame::Parent,
+            Failure::Module(_) | Failure::Trap(_) | Failure::Stuck => Blame::Module,
+            Failure::PoolFull(_) | Failure::Descriptors | Failure::Host(_) => Blame::Host,
+        }
+    }
+
+    /// The REP byte of the SOCKS5 reply (RFC 1928 section 6).
+    pub fn socks_reply(&self) -> u8 {
+        match self {
+            Failure::Refused => 0x05,
+            Failure::HostUnreachable | Failure::Unresolved => 0x04,
+            Failure::NetworkUnreachable => 0x03,
+            Failure::DialTimeout | Failure::HandshakeTimeout(_) => 0x06,
+            Failure::Forbidden => 0x02,
+            _ => 0x01,
+        }
+    }
+
+    /// How loud the `LOG` line is. A peer's failures are a user's daily life; the rest wants a hand.
+    pub fn severity(&self) -> Severity {
+        match self.blame() {
+            Blame::Peer => Severity::Notice,
+            Blame::Parent | Blame::Operator | Blame::Module | Blame::Host => Severity::Warning,
+        }
+    }
+
+    /// A short, stable word for counting.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Failure::Refused => "refused",
+            Failure::HostUnreachable => "host-unreachable",
+            Failure::NetworkUnreachable => "network-unreachable",
+            Failure::Unresolved => "unresolved",
+            Failure::DialTimeout => "dial-timeout",
+            Failure::HandshakeTimeout(_) => "handshake-timeout",
+            Failure::Proxy(_) => "proxy",
+            Failure::Forbidden => "forbidden",
+            Failure::BindAddress => "bind-address",
+            Failure::Arguments(_) => "arguments",
+            Failure::OrPort(_) => "orport",
+            Failure::Broken(_) => "broken",
+            Failure::Module(_) => "module",
+            Failure::Trap(_) => "trap",
+            Failure::Stuck => "stuck",
+            Failure::Stalled(_) => "stalled",
+            Failure::PoolFull(_) => "pool-full",
+            Failure::Descriptors => "descriptors",
+            Failure::Host(_) => "host",
+        }
+    }
+}
+
+/// Whether an error is EMFILE or ENFILE.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        matches!(error.raw_os_error(), Some(n) if n == Errno::MFILE.raw_os_error() || n == Errno::NFILE.raw_os_error())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
+}

@@ -1,0 +1,244 @@
+//! The one place that connects outward, and the one place that resolves names.
+//!
+//! In: a [`Target`], an upstream proxy if there is one, and the addresses to come from. Out: a connected
+//! socket that carries the target's bytes. With a proxy nothing goes around it: no connection, no
+//! look-up. What can go wrong is a [`Failure`] without any address in it.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::proxy::Proxy;
+use super::{tune_network, upstream};
+use crate::error::{Failure, is_out_of_descriptors};
+
+/// How long connecting may take in all: name, proxy and every address. TCP sends its SYN at 0, 1, 3, 7
+/// and 15 s; the next one would leave at 31 s.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many addresses of one name are tried; each gets its share of the time.
+const MAX_ADDRESSES: usize = 8;
+
+/// Where a connection is to go.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Target {
+    /// An address.
+    Ip(SocketAddr),
+    /// A host name and a port. With a proxy it is the proxy that resolves it.
+    Name(String, u16),
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Target::Ip(SocketAddr::V4(_)) => "Target(IPv4 [scrubbed])",
+            Target::Ip(SocketAddr::V6(_)) => "Target(IPv6 [scrubbed])",
+            Target::Name(..) => "Target(name [scrubbed])",
+        })
+    }
+}
+
+/// How to connect outward.
+#[derive(Clone, Debug)]
+pub struct Dial {
+    /// What everything goes through.
+    pub proxy: Option<Proxy>,
+    /// The source address of IPv4 connections, except those that stay on this machine.
+    pub bind_v4: Option<Ipv4Addr>,
+    /// The same for IPv6.
+    pub bind_v6: Option<Ipv6Addr>,
+    /// The limit for all of it together.
+    pub timeout: Duration,
+}
+
+impl Default for Dial {
+    fn default() -> Self {
+        Dial {
+            proxy: None,
+            bind_v4: None,
+            bind_v6: None,
+            timeout: DEFAULT_TIMEOUT,
+        }
+    }
+}
+
+impl Dial {
+    /// Connects. The socket has TCP_NODELAY and keepalive on.
+    pub async fn connect(&self, target: &Target) -> Result<TcpStream, Failure> {
+        let end = Instant::now() + self.timeout;
+        let target = normal(target)?;
+        let stream = match &self.proxy {
+            Some(proxy) => self.through(proxy, &target, end).await?,
+            None => self.direct(&target, end).await?,
+        };
+        tune_network(&stream);
+        Ok(stream)
+    }
+
+    async fn through(
+        &self,
+        proxy: &Proxy,
+        target: &Target,
+        end: Instant,
+    ) -> Result<TcpStream, Failure> {
+        let connecting = timeout_at(end, self.open(proxy.addr)).await;
+        let mut stream = match connecting {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(own @ (Failure::BindAddress | Failure::Descriptors))) => return Err(own),
+            Ok(Err(Failure::Refused)) => return Err(unreachable_proxy("it refuses connections")),
+            Ok(Err(Failure::DialTimeout)) | Err(_) => {
+                return Err(unreachable_proxy("the connection timed out"));
+            }
+            Ok(Err(_)) => return Err(unreachable_proxy("there is no way to it from here")),
+        };
+        // Every protocol here is a few small messages that wait for each other.
+        tune_network(&stream);
+        match timeout_at(end, upstream::ask(&mut stream, proxy, target)).await {
+            Ok(answer) => answer.map(|()| stream),
+            // A proxy that waits for a silent bridge is silent too, and by far the likelier case.
+            Err(_) => Err(Failure::DialTimeout),
+        }
+    }
+
+    async fn direct(&self, target: &Target, end: Instant) -> Result<TcpStream, Failure> {
+        let addrs = match target {
+            Target::Ip(addr) => vec![*addr],
+            Target::Name(name, port) => match timeout_at(end, resolve(name, *port)).await {
+                Ok(addrs) => addrs?,
+                Err(_) => return Err(Failure::Unresolved),
+            },
+        };
+        self.first_of(&addrs, end).await
+    }
+
+    async fn first_of(&self, addrs: &[SocketAddr], end: Instant) -> Result<TcpStream, Failure> {
+        let mut failure = Failure::Unresolved;
+        for (index, addr) in addrs.iter().enumerate() {
+            let left = end.saturating_duration_since(Instant::now());
+            // A share each: the first address must not use up the time of those that work.
+            let shares = u32::try_from(addrs.len() - index).unwrap_or(u32::MAX);
+            let opened = timeout(left / shares, self.open(*addr)).await;
+            let error = match opened.unwrap_or(Err(Failure::DialTimeout)) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => error,
+            };
+            // That this machine lacks one of the two IPs says least of all.
+            if error != Failure::NetworkUnreachable || failure == Failure::Unresolved {
+                failure = error;
+            }
+        }
+        Err(failure)
+    }
+
+    /// One TCP connection from the right source address.
+    async fn open(&self, addr: SocketAddr) -> Result<TcpStream, Failure> {
+        let socket = match addr {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }
+        .map_err(|error| no_socket(&error))?;
+        if let Some(source) = self.source(addr.ip()) {
+            socket.bind(SocketAddr::new(source, 0)).map_err(|error| {
+                if is_out_of_descriptors(&error) {
+                    Failure::Descriptors
+                } else {
+                    Failure::BindAddress
+                }
+            })?;
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the place that knows of the proxy and the bind addresses"
+        )]
+        let connecting = socket.connect(addr);
+        connecting.await.map_err(|error| self.failure(&error, addr))
+    }
+
+    /// The source address for a destination. pt-spec 3.2.1 leaves out what stays on this machine, which
+    /// on most systems includes the unspecified address.
+    fn source(&self, destination: IpAddr) -> Option<IpAddr> {
+        if destination.is_loopback() || destination.is_unspecified() {
+            return None;
+        }
+        match destination {
+            IpAddr::V4(_) => self.bind_v4.map(IpAddr::V4),
+            IpAddr::V6(_) => self.bind_v6.map(IpAddr::V6),
+        }
+    }
+
+    fn failure(&self, error: &io::Error, addr: SocketAddr) -> Failure {
+        match Failure::from_connect(error) {
+            // Without a bind address it means a family that is switched off, or no port left.
+            Failure::BindAddress if self.source(addr.ip()).is_none() => Failure::NetworkUnreachable,
+            // A bound address that cannot reach the destination, such as loopback.
+            Failure::Host(_)
+                if error.kind() == io::ErrorKind::InvalidInput
+                    && self.source(addr.ip()).is_some() =>
+            {
+                Failure::BindAddress
+            }
+            failure => failure,
+        }
+    }
+}
+
+fn no_socket(error: &io::Error) -> Failure {
+    // EAFNOSUPPORT: a kernel without IPv6. It has no kind of its own.
+    match Failure::from_connect(error) {
+        Failure::Host(_) => Failure::NetworkUnreachable,
+        failure => failure,
+    }
+}
+
+fn unreachable_proxy(why: &str) -> Failure {
+    Failure::Proxy(format!("cannot be reached: {why}"))
+}
+
+/// One form for each destination: an address is not a name, nor IPv4 in the clothes of IPv6. And no
+/// name that could say more to a proxy than a name.
+fn normal(target: &Target) -> Result<Target, Failure> {
+    match target {
+        Target::Ip(addr) => Ok(Target::Ip(canonical(*addr))),
+        Target::Name(name, port) => {
+            let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+            if let Ok(ip) = bare.unwrap_or(name).parse() {
+                return Ok(Target::Ip(canonical(SocketAddr::new(ip, *port))));
+            }
+            let is_fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+            if (1..=255).contains(&name.len()) && name.bytes().all(is_fine) {
+                Ok(target.clone())
+            } else {
+                Err(Failure::Unresolved)
+            }
+        }
+    }
+}
+
+fn canonical(mut addr: SocketAddr) -> SocketAddr {
+    if let IpAddr::V4(v4) = addr.ip().to_canonical() {
+        addr.set_ip(IpAddr::V4(v4));
+    }
+    addr
+}
+
+async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one look-up, and only without a proxy"
+    )]
+    let found = tokio::net::lookup_host((name, port)).await;
+    let mut addrs: Vec<SocketAddr> = match found {
+        Ok(addrs) => addrs.collect(),
+        Err(error) if is_out_of_descriptors(&error) => return Err(Failure::Descriptors),
+        Err(_) => return Err(Failure::Unresolved),
+    };
+    addrs.truncate(MAX_ADDRESSES);
+    Ok(addrs)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Listening sockets, and an accept that nothing ends.
+//!
+//! In: the address to bind, exactly as it was asked for. Out: a listener, then one connection after
+//! the other. What can go wrong when accepting (no descriptors left, a peer that left the queue again)
+//! passes, so it is told and waited out; a listener ends only when it is dropped.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::error::Failure;
+
+/// How many connections the kernel holds for us. The usual 1024 stalls bursts of reconnecting clients.
+pub const BACKLOG: u32 = 4096;
+
+/// The wait after an accept that failed for want of something, doubled while it goes on. The listener
+/// stays readable meanwhile, so without a wait it would spin.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Binds and listens. Connections are accepted by the kernel from here on.
+///
+/// `0.0.0.0` means IPv4 only; `[::]` takes both where the system's default is to do so.
+pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // Elsewhere than on Unix this would let another program take the port over.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+/// Waits for the next connection, however long the system fails to provide one.
+///
+/// `trouble` hears of each failure that makes it wait; it is for the caller to say so once in a while.
+/// Cancel-safe: a connection that is not returned stays in the kernel's queue.
+pub async fn accept(
+    listener: &TcpListener,
+    trouble: impl FnMut(&Failure),
+) -> (TcpStream, SocketAddr) {
+    accept_from(|| listener.accept(), trouble).await
+}
+
+async fn accept_from<T, F>(mut accept: impl FnMut() -> F, mut trouble: impl FnMut(&Failure)) -> T
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut wait = FIRST_WAIT;
+    loop {
+        match accept().await {
+            Ok(connection) => return connection,
+            Err(error) if is_about_one_peer(&error) => {}
+            Err(error) => {
+                trouble(&accept_failure(&error));
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        }
+    }
+}
+
+/// Linux passes pending network errors of the new connection through accept; the next one may be fine.
+fn is_about_one_peer(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(
+        error.kind(),
+        K::ConnectionAborted
+            | K::ConnectionReset
+            | K::Interrupted
+            | K::HostUnreachable
+            | K::NetworkUnreachable
+            | K::NetworkDown
+            | K::TimedOut
+    )
+}
+
+fn accept_failure(error: &io::Error) -> Failure {
+    if crate::error::is_out_of_descriptors(error) {
+        Failure::Descriptors
+    } else {
+        Failure::Host(format!("accepting a connection failed: {}", error.kind()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::time::Instant;
+
+    fn os_error(number: i32) -> io::Error {
+        io::Error::from_raw_os_error(number)
+    }
+
+    #[tokio::test]
+    async fn listens_on_the_very_address() {
+        for asked in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let asked: SocketAddr = asked.parse().unwrap();
+            let listener = listen(asked).unwrap();
+            let bound = listener.local_addr().unwrap();
+            assert_eq!(bound.ip(), asked.ip());
+            assert_ne!(bound.port(), 0);
+            let taken = listen(bound).unwrap_err();
+            assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        }
+    }
+
+    #[tokio::test]
+    async fn accepts_a_connection() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let client = TcpSocket::new_v4().unwrap();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the test is the client on loopback"
+        )]
+        let client = client.connect(addr).await.unwrap();
+        let (_, peer) = accept(&listener, |failure| panic!("{failure}")).await;
+        assert_eq!(peer, client.local_addr().unwrap());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn nothing_ends_it() {
+        use rustix::io::Errno;
+
+        let script = [
+            Errno::CONNABORTED,
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::PROTO,
+            Errno::NOBUFS,
+            Errno::INTR,
+        ];
+        let script = RefCell::new(script.into_iter());
+        let mut heard = Vec::new();
+        let begin = Instant::now();
+        let accepted = accept_from(
+            || {
+                let next = script.borrow_mut().next();
+                async move { next.map_or(Ok(7), |errno| Err(os_error(errno.raw_os_error()))) }
+            },
+            |failure| heard.push(failure.label()),
+        );
+        assert_eq!(accepted.await, 7);
+        assert_eq!(heard, ["descriptors", "descriptors", "host", "host"]);
+        assert!(begin.elapsed() >= FIRST_WAIT * (1 + 2 + 4 + 8), "it waits");
+    }
+}

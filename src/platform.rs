@@ -1,0 +1,121 @@
+//! What differs between operating systems, in one place.
+//!
+//! Each question has an answer everywhere; where a system cannot be asked, the answer is the one that keeps
+//! the program running.
+
+use std::fs::Metadata;
+use std::io;
+use std::path::Path;
+
+/// Whether this process may make memory executable that it has written. Where it may not
+/// (systemd's `MemoryDenyWriteExecute=`, `PR_SET_MDWE`, hardened kernels), modules are interpreted.
+#[cfg(unix)]
+#[allow(unsafe_code, reason = "mapping a page is the only way to ask")]
+pub fn allows_jit() -> bool {
+    use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+    const PAGE: usize = 4096;
+    // SAFETY: the page is new, private, ours alone, never read, written or jumped into, and unmapped with
+    // the address and length it was mapped with.
+    unsafe {
+        let Ok(page) = mmap_anonymous(
+            std::ptr::null_mut(),
+            PAGE,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::PRIVATE,
+        ) else {
+            return true;
+        };
+        let allowed = mprotect(page, PAGE, MprotectFlags::READ | MprotectFlags::EXEC).is_ok();
+        let _ = munmap(page, PAGE);
+        allowed
+    }
+}
+
+/// Whether this process may make memory executable that it has written.
+#[cfg(not(unix))]
+pub fn allows_jit() -> bool {
+    true
+}
+
+/// Whether the address space is limited (`ulimit -v`), so that no large reservations can be made.
+pub fn limits_address_space() -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+        getrlimit(Resource::As).current.is_some()
+    }
+    #[cfg(not(unix))]
+    {
+        false
+    }
+}
+
+/// How many memory mappings the kernel allows a process, if it says.
+pub fn max_mappings() -> Option<usize> {
+    std::fs::read_to_string("/proc/sys/vm/max_map_count")
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+/// Raises the soft limit on file descriptors to the hard one; every connection takes two.
+pub fn raise_descriptor_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        if limit.current != limit.maximum {
+            limit.current = limit.maximum;
+            // Whoever is not allowed to keeps what there is.
+            let _ = setrlimit(Resource::Nofile, limit);
+        }
+    }
+}
+
+/// Makes a directory, with its parents, that only its owner can enter.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Options for making a new file that only its owner can read.
+pub fn private_file() -> std::fs::OpenOptions {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Whether a file is this user's and no other's to read or write.
+pub fn is_private(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        true
+    }
+}
+
+/// Whether only this user or root could have written a file.
+pub fn is_trusted(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let owner = metadata.uid();
+        (owner == 0 || owner == rustix::process::geteuid().as_raw()) && metadata.mode() & 0o022 == 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        true
+    }
+}

@@ -1,0 +1,535 @@
+//! The environment of a managed transport (pt-spec 3.2), read once and judged as a whole.
+//!
+//! In: a look-up function, so that tests need no process environment. Out: an [`Environment`], or the
+//! [`StartError`] that the parent is told. Nothing is opened or created. Texts of errors name the
+//! variable and never quote its value: some hold secrets, most hold addresses.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::args::{Args, parse_server_options};
+use crate::net::proxy::{Proxy, ProxyError};
+
+/// How a variable is looked up; [`std::env::var_os`] in the executable.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// Everything that the parent said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// `TOR_PT_STATE_LOCATION`: the one folder that may be written to. It need not exist yet.
+    pub state: PathBuf,
+    /// `TOR_PT_EXIT_ON_STDIN_CLOSE` is exactly `1`.
+    pub exit_on_stdin_close: bool,
+    /// `TOR_PT_OUTBOUND_BIND_ADDRESS_V4`.
+    pub bind_v4: Option<Ipv4Addr>,
+    /// `TOR_PT_OUTBOUND_BIND_ADDRESS_V6`.
+    pub bind_v6: Option<Ipv6Addr>,
+    /// What this process is to be.
+    pub role: Role,
+}
+
+/// One of the two things a process can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It takes SOCKS connections and dials bridges.
+    Client(ClientEnv),
+    /// It takes connections from clients and dials a relay's ORPort.
+    Server(ServerEnv),
+}
+
+/// The client's part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientEnv {
+    /// The transports asked for, each once, in order, known or not.
+    pub transports: Vec<String>,
+    /// `TOR_PT_PROXY`, if set; the error is the text of `PROXY-ERROR`.
+    pub proxy: Option<Result<Proxy, String>>,
+}
+
+/// The server's part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerEnv {
+    /// One for each transport asked for, in order, known or not.
+    pub binds: Vec<Bind>,
+    /// The options of the transports asked for; a transport without options has no entry.
+    pub options: BTreeMap<String, Args>,
+    /// `TOR_PT_ORPORT`; absent only if there is an ExtORPort.
+    pub orport: Option<SocketAddr>,
+    /// `TOR_PT_EXTENDED_SERVER_PORT` and the cookie file that goes with it. It wins over the ORPort.
+    pub ext_orport: Option<(SocketAddr, PathBuf)>,
+}
+
+/// Where a transport is to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// The transport.
+    pub name: String,
+    /// `TOR_PT_SERVER_BINDADDR`'s word on it; without one any address and port will do.
+    pub addr: Option<SocketAddr>,
+}
+
+/// Why a managed transport cannot start. The caller prints the line and exits with the code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// `VERSION-ERROR no-version`.
+    #[error("the parent does not offer version 1 of the pluggable-transport protocol")]
+    Version,
+    /// `ENV-ERROR` and its text.
+    #[error("{0}")]
+    Env(String),
+}
+
+impl StartError {
+    /// The status to exit with. pt-spec names none; these are the ones of PT 2 and 3.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            StartError::Version => 78,
+            StartError::Env(_) => 64,
+        }
+    }
+}
+
+/// The status to exit with after `PROXY-ERROR`.
+pub const PROXY_ERROR_EXIT_CODE: u8 = 69;
+
+const MANAGED_VERSION: &str = "TOR_PT_MANAGED_TRANSPORT_VER";
+const STATE: &str = "TOR_PT_STATE_LOCATION";
+const STDIN: &str = "TOR_PT_EXIT_ON_STDIN_CLOSE";
+const OUTBOUND_V4: &str = "TOR_PT_OUTBOUND_BIND_ADDRESS_V4";
+const OUTBOUND_V6: &str = "TOR_PT_OUTBOUND_BIND_ADDRESS_V6";
+const CLIENT: &str = "TOR_PT_CLIENT_TRANSPORTS";
+const PROXY: &str = "TOR_PT_PROXY";
+const SERVER: &str = "TOR_PT_SERVER_TRANSPORTS";
+const BINDADDR: &str = "TOR_PT_SERVER_BINDADDR";
+const OPTIONS: &str = "TOR_PT_SERVER_TRANSPORT_OPTIONS";
+const ORPORT: &str = "TOR_PT_ORPORT";
+const EXTENDED: &str = "TOR_PT_EXTENDED_SERVER_PORT";
+const COOKIE: &str = "TOR_PT_AUTH_COOKIE_FILE";
+
+/// Whether a parent started this process as a managed transport, however badly.
+pub fn is_managed(lookup: Lookup<'_>) -> bool {
+    [MANAGED_VERSION, CLIENT, SERVER, STATE]
+        .iter()
+        .any(|name| lookup(name).is_some())
+}
+
+/// Whether the parent offers version 1. Judged before everything else, so that `VERSION` comes first.
+pub fn version(lookup: Lookup<'_>) -> Result<(), StartError> {
+    let offered = required(lookup, MANAGED_VERSION)?;
+    // Items compare as whole strings: neither "11" nor " 1" is "1".
+    if offered.to_string_lossy().split(',').any(|item| item == "1") {
+        Ok(())
+    } else {
+        Err(StartError::Version)
+    }
+}
+
+/// Reads all the rest.
+pub fn parse(lookup: Lookup<'_>) -> Result<Environment, StartError> {
+    let state = required(lookup, STATE)?.into();
+    let role = match (text(lookup, CLIENT), text(lookup, SERVER)) {
+        (Some(names), None) => Role::Client(ClientEnv {
+            transports: transports(&names),
+            proxy: proxy(lookup),
+        }),
+        (None, Some(names)) => Role::Server(server(lookup, transports(&names))?),
+        (Some(_), Some(_)) => return Err(env(format!("both {CLIENT} and {SERVER} are set"))),
+        (None, None) => return Err(env(format!("neither {CLIENT} nor {SERVER} is set"))),
+    };
+    Ok(Environment {
+        state,
+        exit_on_stdin_close: lookup(STDIN).is_some_and(|value| value == "1"),
+        bind_v4: parsed(lookup, OUTBOUND_V4, "an IPv4 address", |text| {
+            text.parse().ok()
+        })?,
+        bind_v6: parsed(lookup, OUTBOUND_V6, "an IPv6 address in brackets", |text| {
+            let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+            bare.unwrap_or(text).parse().ok()
+        })?,
+        role,
+    })
+}
+
+fn server(lookup: Lookup<'_>, names: Vec<String>) -> Result<ServerEnv, StartError> {
+    let mut addrs = bind_addresses(lookup)?;
+    let mut options = match lookup(OPTIONS) {
+        None => Vec::new(),
+        Some(value) => parse_server_options(value.as_encoded_bytes())
+            .map_err(|error| env(format!("{OPTIONS}: {error}")))?,
+    };
+    options.retain(|(name, _)| names.contains(name));
+
+    let orport = parsed(lookup, ORPORT, ADDRESS, parse_address)?;
+    let ext_orport = match parsed(lookup, EXTENDED, ADDRESS, parse_address)? {
+        None => None,
+        Some(addr) => match lookup(COOKIE).filter(|path| !path.is_empty()) {
+            None => return Err(env(format!("{EXTENDED} is set, {COOKIE} is not"))),
+            Some(path) => Some((addr, path.into())),
+        },
+    };
+    if orport.is_none() && ext_orport.is_none() {
+        return Err(env(format!("neither {ORPORT} nor {EXTENDED} is set")));
+    }
+    Ok(ServerEnv {
+        binds: names
+            .into_iter()
+            .map(|name| Bind {
+                addr: addrs.remove(&name),
+                name,
+            })
+            .collect(),
+        options: options.into_iter().collect(),
+        orport,
+        ext_orport,
+    })
+}
+
+const ADDRESS: &str = "an IP address and a port";
+
+fn bind_addresses(lookup: Lookup<'_>) -> Result<BTreeMap<String, SocketAddr>, StartError> {
+    let mut addrs = BTreeMap::new();
+    let Some(list) = text(lookup, BINDADDR) else {
+        return Ok(addrs);
+    };
+    for (index, item) in list.split(',').enumerate() {
+        let bad = |what: &str| env(format!("{BINDADDR}: item {} {what}", index + 1));
+        // At the first hyphen: no name has one, an address never has any.
+        let (name, addr) = item
+            .split_once('-')
+            .ok_or_else(|| bad("is not name-address:port"))?;
+        let addr = parse_address(addr).ok_or_else(|| bad("has no IP address and port"))?;
+        if addrs.insert(name.to_owned(), addr).is_some() {
+            return Err(bad("is a transport's second"));
+        }
+    }
+    Ok(addrs)
+}
+
+/// An address as tor writes it. Old versions of tor left out the brackets of IPv6.
+fn parse_address(text: &str) -> Option<SocketAddr> {
+    let (host, port) = text.rsplit_once(':')?;
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let ip: IpAddr = bare.unwrap_or(host).parse().ok()?;
+    if !port.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(SocketAddr::new(ip, port.parse().ok()?))
+}
+
+/// The names of a list, each once. Which of them exist is for others to say.
+fn transports(list: &str) -> Vec<String> {
+    let mut seen = HashSet::new();
+    list.split(',')
+        .filter(|name| !name.is_empty() && seen.insert(*name))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn proxy(lookup: Lookup<'_>) -> Option<Result<Proxy, String>> {
+    let value = lookup(PROXY).filter(|value| !value.is_empty())?;
+    let parsed = value
+        .to_str()
+        .ok_or(ProxyError::NotText)
+        .and_then(Proxy::parse);
+    Some(parsed.map_err(|error| error.to_string()))
+}
+
+fn env(text: String) -> StartError {
+    StartError::Env(text)
+}
+
+fn required(lookup: Lookup<'_>, name: &str) -> Result<OsString, StartError> {
+    lookup(name)
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| env(format!("{name} is not set")))
+}
+
+/// A variable's text; set and empty is the same as not set. What is not UTF-8 will match nothing.
+fn text(lookup: Lookup<'_>, name: &str) -> Option<String> {
+    let value = lookup(name).filter(|value| !value.is_empty())?;
+    Some(value.to_string_lossy().into_owned())
+}
+
+fn parsed<T>(
+    lookup: Lookup<'_>,
+    name: &str,
+    wanted: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, StartError> {
+    match text(lookup, name) {
+        None => Ok(None),
+        Some(text) => match parse(&text) {
+            Some(value) => Ok(Some(value)),
+            None => Err(env(format!("{name} is not {wanted}"))),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn with<T>(pairs: &[(&str, &str)], run: impl Fn(Lookup<'_>) -> T) -> T {
+        let lookup = |name: &str| {
+            let pair = pairs.iter().rev().find(|(n, _)| *n == name)?;
+            Some(OsString::from(pair.1))
+        };
+        run(&lookup)
+    }
+
+    const CLIENT_BASE: &[(&str, &str)] = &[(STATE, "/s/"), (CLIENT, "plain")];
+    const SERVER_BASE: &[(&str, &str)] =
+        &[(STATE, "/s/"), (SERVER, "plain"), (ORPORT, "127.0.0.1:9")];
+
+    fn read(base: &[(&str, &str)], more: &[(&str, &str)]) -> Result<Environment, StartError> {
+        with(&[base, more].concat(), |lookup| parse(lookup))
+    }
+
+    fn server_of(more: &[(&str, &str)]) -> ServerEnv {
+        match read(SERVER_BASE, more).unwrap().role {
+            Role::Server(server) => server,
+            Role::Client(_) => panic!("a server's environment made a client"),
+        }
+    }
+
+    #[track_caller]
+    fn is_env_error(result: Result<Environment, StartError>, names: &str) {
+        match result {
+            Err(StartError::Env(text)) => assert!(text.contains(names), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_parent_is_recognised() {
+        assert!(!with(&[], |l| is_managed(l)));
+        assert!(!with(&[("HOME", "/"), ("TOR_PT_UNHEARD", "1")], |l| {
+            is_managed(l)
+        }));
+        assert!(with(&[(MANAGED_VERSION, "")], |l| is_managed(l)));
+        assert!(with(&[(CLIENT, "plain")], |l| is_managed(l)));
+    }
+
+    #[test]
+    fn versions() {
+        for good in ["1", "1,2", "2,1", "3.0,1", "2,1,3"] {
+            assert_eq!(with(&[(MANAGED_VERSION, good)], |l| version(l)), Ok(()));
+        }
+        for bad in ["2", "1a,11", " 1", "1.0", ","] {
+            assert_eq!(
+                with(&[(MANAGED_VERSION, bad)], |l| version(l)),
+                Err(StartError::Version)
+            );
+        }
+        let missing = Err(env(format!("{MANAGED_VERSION} is not set")));
+        assert_eq!(with(&[], |l| version(l)), missing);
+        assert_eq!(with(&[(MANAGED_VERSION, "")], |l| version(l)), missing);
+    }
+
+    #[test]
+    fn a_plain_client() {
+        assert_eq!(
+            read(CLIENT_BASE, &[(CLIENT, "b,,a,b,"), (EXTENDED, "nonsense")]),
+            Ok(Environment {
+                state: "/s/".into(),
+                exit_on_stdin_close: false,
+                bind_v4: None,
+                bind_v6: None,
+                role: Role::Client(ClientEnv {
+                    transports: vec!["b".into(), "a".into()],
+                    proxy: None,
+                }),
+            })
+        );
+    }
+
+    #[test]
+    fn the_role_must_be_one() {
+        is_env_error(read(CLIENT_BASE, &[(SERVER, "plain")]), "both");
+        is_env_error(read(CLIENT_BASE, &[(CLIENT, "")]), "neither");
+        assert!(read(CLIENT_BASE, &[(SERVER, "")]).is_ok());
+    }
+
+    #[test]
+    fn the_state_location_is_required() {
+        is_env_error(read(CLIENT_BASE, &[(STATE, "")]), STATE);
+        is_env_error(read(&[(CLIENT, "plain")], &[]), STATE);
+    }
+
+    #[test]
+    fn only_a_one_closes_with_stdin() {
+        for (value, expected) in [
+            ("1", true),
+            ("", false),
+            ("0", false),
+            ("true", false),
+            ("11", false),
+        ] {
+            let environment = read(CLIENT_BASE, &[(STDIN, value)]).unwrap();
+            assert_eq!(environment.exit_on_stdin_close, expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn outbound_addresses() {
+        let environment = read(
+            CLIENT_BASE,
+            &[(OUTBOUND_V4, "192.0.2.1"), (OUTBOUND_V6, "[2001:db8::1]")],
+        );
+        let environment = environment.unwrap();
+        assert_eq!(environment.bind_v4, "192.0.2.1".parse().ok());
+        assert_eq!(environment.bind_v6, "2001:db8::1".parse().ok());
+        let empty = read(CLIENT_BASE, &[(OUTBOUND_V4, ""), (OUTBOUND_V6, "")]).unwrap();
+        assert_eq!((empty.bind_v4, empty.bind_v6), (None, None));
+        is_env_error(
+            read(CLIENT_BASE, &[(OUTBOUND_V4, "192.0.2.1:0")]),
+            OUTBOUND_V4,
+        );
+        is_env_error(read(SERVER_BASE, &[(OUTBOUND_V4, "::1")]), OUTBOUND_V4);
+        is_env_error(
+            read(CLIENT_BASE, &[(OUTBOUND_V6, "[192.0.2.1]")]),
+            OUTBOUND_V6,
+        );
+    }
+
+    #[test]
+    fn a_proxy_is_used_or_refused_never_ignored() {
+        let proxy_of = |value| match read(CLIENT_BASE, &[(PROXY, value)]).unwrap().role {
+            Role::Client(client) => client.proxy,
+            Role::Server(_) => panic!("a client's environment made a server"),
+        };
+        assert!(proxy_of("").is_none());
+        assert!(matches!(proxy_of("socks5://127.0.0.1:1"), Some(Ok(_))));
+        assert!(matches!(proxy_of("garbage"), Some(Err(_))));
+        assert!(read(SERVER_BASE, &[(PROXY, "garbage")]).is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_no_text() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = OsString::from_vec(b"a\xff".to_vec());
+        let lookup = |name: &str| match name {
+            STATE | PROXY => Some(odd.clone()),
+            CLIENT => Some("plain".into()),
+            _ => None,
+        };
+        let environment = parse(&lookup).unwrap();
+        assert_eq!(environment.state.as_os_str(), odd);
+        let Role::Client(client) = environment.role else {
+            panic!("a client's environment made a server");
+        };
+        assert_eq!(client.proxy, Some(Err(ProxyError::NotText.to_string())));
+    }
+
+    #[test]
+    fn bind_addresses_are_matched_to_the_transports_asked_for() {
+        let server = server_of(&[
+            (SERVER, "plain,reverse,six"),
+            (BINDADDR, "plain-0.0.0.0:443,six-[::1]:80,other-1.2.3.4:5"),
+        ]);
+        let bind = |name: &str, addr: Option<&str>| Bind {
+            name: name.into(),
+            addr: addr.map(|a| a.parse().unwrap()),
+        };
+        assert_eq!(
+            server.binds,
+            [
+                bind("plain", Some("0.0.0.0:443")),
+                bind("reverse", None),
+                bind("six", Some("[::1]:80")),
+            ]
+        );
+        let unbracketed = server_of(&[(BINDADDR, "plain-::1:0")]);
+        assert_eq!(unbracketed.binds, [bind("plain", Some("[::1]:0"))]);
+        assert_eq!(server_of(&[]).binds, [bind("plain", None)]);
+    }
+
+    #[test]
+    fn malformed_bind_addresses() {
+        for bad in [
+            "plain",
+            "plain-localhost:80",
+            "plain-1.2.3.4",
+            "plain-1.2.3.4:",
+            "plain-1.2.3.4:x",
+            "plain-1.2.3.4:+1",
+            "plain-1.2.3.4:65536",
+            "plain-:80",
+            "plain-1.2.3.4:80,",
+            "plain-1.2.3.4:80,plain-1.2.3.4:81",
+            "other-1.2.3.4:80,other-1.2.3.4:81",
+        ] {
+            is_env_error(read(SERVER_BASE, &[(BINDADDR, bad)]), BINDADDR);
+        }
+    }
+
+    #[test]
+    fn server_options_of_the_transports_asked_for() {
+        let server = server_of(&[(OPTIONS, "plain:a=1;other:b=2;plain:a=3")]);
+        assert_eq!(server.options.len(), 1);
+        assert_eq!(server.options["plain"].get(b"a"), Some(&b"1"[..]));
+        assert!(server_of(&[(OPTIONS, "")]).options.is_empty());
+        for bad in [
+            "x",
+            "plain:secret",
+            "plain:a=1;",
+            "plain:=secret",
+            "plain:a=\\",
+        ] {
+            let result = read(SERVER_BASE, &[(OPTIONS, bad)]);
+            assert!(!format!("{result:?}").contains("secret"));
+            is_env_error(result, OPTIONS);
+        }
+    }
+
+    #[test]
+    fn the_relay_is_found() {
+        let addr = |text: &str| text.parse::<SocketAddr>().ok();
+        let plain = server_of(&[(EXTENDED, ""), (COOKIE, "/c")]);
+        assert_eq!(
+            (plain.orport, plain.ext_orport),
+            (addr("127.0.0.1:9"), None)
+        );
+
+        let both = server_of(&[(EXTENDED, "127.0.0.1:10"), (COOKIE, "/c")]);
+        assert_eq!(
+            both.ext_orport,
+            addr("127.0.0.1:10").map(|a| (a, "/c".into()))
+        );
+
+        let alone = server_of(&[(ORPORT, ""), (EXTENDED, "127.0.0.1:10"), (COOKIE, "/c")]);
+        assert_eq!(alone.orport, None);
+
+        is_env_error(read(SERVER_BASE, &[(ORPORT, "")]), ORPORT);
+        is_env_error(read(SERVER_BASE, &[(ORPORT, "here:9")]), ORPORT);
+        is_env_error(read(SERVER_BASE, &[(EXTENDED, "127.0.0.1:10")]), COOKIE);
+        is_env_error(
+            read(SERVER_BASE, &[(EXTENDED, "x"), (COOKIE, "/c")]),
+            EXTENDED,
+        );
+    }
+
+    #[test]
+    fn exit_codes() {
+        assert_eq!(StartError::Version.exit_code(), 78);
+        assert_eq!(env(String::new()).exit_code(), 64);
+    }
+
+    proptest! {
+        #[test]
+        fn any_environment_is_judged(
+            values in prop::collection::vec("[-a-z0-9.,:;=\\\\\\[\\]\\PC]{0,24}", 13),
+            is_server in any::<bool>(),
+        ) {
+            let names = [STATE, STDIN, OUTBOUND_V4, OUTBOUND_V6, PROXY, BINDADDR, OPTIONS, ORPORT,
+                EXTENDED, COOKIE, MANAGED_VERSION];
+            let mut pairs: Vec<_> = names.iter().zip(&values).map(|(n, v)| (*n, v.as_str())).collect();
+            pairs.push((if is_server { SERVER } else { CLIENT }, &values[12]));
+            let _ = with(&pairs, |l| (version(l), parse(l)));
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The server's side: connections from the network, each a tunnel to the relay.
+//!
+//! In: the transports that tor asked for and where to listen. Out: an `SMETHOD` line per listener, then
+//! connections. The relay is dialled only when a client's handshake was good; until then every failure, a
+//! full house among them, looks the same from outside.
+
+use crate::error::Failure;
+use crate::net::{dial::Dial, listen, orport::OrPort, tune_network};
+use crate::pt::args::Args;
+use crate::pt::env::ServerEnv;
+use crate::pt::ipc::Ipc;
+use crate::say;
+use crate::transport::{Registry, Transport};
+use crate::tunnel::{self, Slots};
+use crate::watm::{Role, Stream, quiet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// What all transports of a server share.
+#[derive(Clone)]
+pub struct Relay {
+    /// Where the relay listens.
+    pub orport: OrPort,
+    /// The source addresses for reaching it.
+    pub dial: Dial,
+    /// How long after its accept a connection that failed is closed.
+    pub quiet_close: Duration,
+}
+
+/// Starts the listeners and says so. The tasks in the set are the listeners; dropping it closes them.
+pub async fn start(
+    env: &ServerEnv,
+    registry: &Registry,
+    relay: Relay,
+    slots: &Slots,
+    ipc: &Ipc,
+) -> JoinSet<()> {
+    let mut listeners = JoinSet::new();
+    for bind in &env.binds {
+        let name = &bind.name;
+        if !registry.knows(name) {
+            tracing::info!(
+                "there is no transport {name} here; it is left to others (add one with --module {name}=FILE)"
+            );
+            continue;
+        }
+        let addr = bind
+            .addr
+            .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let started = open(name, addr, env.options.get(name), registry);
+        match started {
+            Ok((transport, listener, at, told)) => {
+                let mut args = Args::new();
+                told.into_iter()
+                    .for_each(|(key, value)| args.push(key, value));
+                ipc.status_version(name);
+                if let Err(error) = ipc.smethod(name, at, &args) {
+                    ipc.smethod_error(name, &format!("its arguments cannot be announced: {error}"));
+                    continue;
+                }
+                let server = Server {
+                    transport,
+                    relay: relay.clone(),
+                    slots: slots.clone(),
+                };
+                listeners.spawn(accept(listener, Arc::new(server)));
+            }
+            Err(why) => ipc.smethod_error(name, &why),
+        }
+    }
+    ipc.smethods_done();
+    listeners
+}
+
+type Opened = (Transport, TcpListener, SocketAddr, Vec<(String, String)>);
+
+fn open(
+    name: &str,
+    addr: SocketAddr,
+    options: Option<&Args>,
+    registry: &Registry,
+) -> Result<Opened, String> {
+    let mut transport = registry.load(name, Role::Listener)?;
+    if let Some(options) = options {
+        transport.conf = transport
+            .conf
+            .with_options(options.iter())
+            .map_err(|failure| failure.to_string())?;
+    }
+    let listener = listen::listen(addr).map_err(|error| cannot_listen(addr, &error))?;
+    let at = listener
+        .local_addr()
+        .map_err(|error| format!("the port is gone: {error}"))?;
+    let told = transport.conf.announced();
+    Ok((transport, listener, at, told))
+}
+
+fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied if addr.port() < 1024 => format!(
+            "port {} is below 1024 and not allowed; use a higher port and redirect to it (see torrc.example)",
+            addr.port()
+        ),
+        std::io::ErrorKind::AddrInUse => {
+            format!(
+                "port {} is in use; choose another with ServerTransportListenAddr",
+                addr.port()
+            )
+        }
+        _ => format!("cannot listen on {addr}: {error}; check ServerTransportListenAddr"),
+    }
+}
+
+struct Server {
+    transport: Transport,
+    relay: Relay,
+    slots: Slots,
+}
+
+async fn accept(listener: TcpListener, server: Arc<Server>) {
+    loop {
+        let trouble = |failure: &Failure| {
+            say!(
+                failure.severity(),
+                "no connection can be accepted: {failure}"
+            )
+        };
+        let (socket, peer) = listen::accept(&listener, trouble).await;
+        tune_network(&socket);
+        let quiet_until = Instant::now() + server.relay.quiet_close;
+        let server = Arc::clone(&server);
+        match server.slots.take() {
+            Ok(slot) => drop(tokio::spawn(async move {
+                server.serve(socket, peer, quiet_until).await;
+                drop(slot);
+            })),
+            Err(full) => {
+                tunnel::tell(&server.transport.name, &full);
+                let turn = server.slots.refusal().await;
+                tokio::spawn(async move {
+                    quiet(Stream::new(socket), quiet_until).await;
+                    drop(turn);
+                });
+            }
+        }
+    }
+}
+
+impl Server {
+    async fn serve(&self, socket: TcpStream, peer: SocketAddr, quiet_until: Instant) {
+        let conf = match self.transport.conf.file(std::iter::empty()) {
+            Ok(conf) => conf,
+            Err(failure) => {
+                tunnel::tell(&self.transport.name, &failure);
+                return quiet(Stream::new(socket), quiet_until).await;
+            }
+        };
+        let relay = self
+            .relay
+            .orport
+            .connect(&self.relay.dial, peer, &self.transport.name);
+        tunnel::server(&self.transport, conf, socket, quiet_until, relay).await;
+    }
+}

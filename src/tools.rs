@@ -1,0 +1,6 @@
+//! What people run by hand: programs beside the transport itself.
+
+pub mod compile;
+pub mod demo;
+#[cfg(unix)]
+pub mod parent;

@@ -1,0 +1,69 @@
+//! `ouzel compile`: a module, compiled ahead of time.
+//!
+//! In: a `.wasm`. Out: a `.cwasm` for builds without a compiler and systems that forbid one. It is native
+//! code for this version of ouzel on this kind of machine; whoever loads it checks both.
+
+use crate::error::Severity;
+use crate::log;
+use crate::transport::state::{State, read_named};
+use crate::watm::{Host, Limits, MAX_MODULE};
+use anyhow::{Context, bail};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// The arguments of `ouzel compile`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The module
+    file: PathBuf,
+    /// Where to write the result [default: the module's name with .cwasm]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Compiles, and says where the result is.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    log::init(
+        Severity::Warning,
+        false,
+        vec![Box::new(|_, text| {
+            let _ = writeln!(std::io::stderr(), "ouzel: {text}");
+        })],
+    );
+    let file = options.file.display();
+    let wasm =
+        read_named(&options.file, MAX_MODULE).with_context(|| format!("{file} cannot be read"))?;
+    if Host::is_artefact(&wasm) {
+        bail!("{file} is compiled already");
+    }
+    let host = Host::new(1, Limits::default())?;
+    let artefact = host
+        .compile(&wasm)
+        .map_err(|error| anyhow::anyhow!("{file} {error}"))?;
+    // What cannot be used later is better refused now.
+    host.load(&artefact)
+        .map_err(|error| anyhow::anyhow!("{file} {error}"))?;
+    let output = options
+        .output
+        .clone()
+        .unwrap_or_else(|| options.file.with_extension("cwasm"));
+    let folder = match output.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => ".".as_ref(),
+    };
+    let name = output
+        .file_name()
+        .and_then(|name| name.to_str())
+        .context("the output has no file name")?;
+    State::open(folder)
+        .and_then(|folder| folder.write(name, &artefact))
+        .with_context(|| format!("{} cannot be written", output.display()))?;
+    let _ = writeln!(
+        std::io::stdout(),
+        "{} ({} KiB): use it in torrc as  --module NAME={}",
+        output.display(),
+        artefact.len() >> 10,
+        output.display()
+    );
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! Transports: names that tor asks for, and the modules behind them.
+//!
+//! In: a name, a role, the state directory. Out: a [`Transport`] that is ready to be instantiated per
+//! connection, or one sentence for the `METHOD-ERROR` line. Everything that is written to disk is written
+//! here, below the state directory.
+
+pub mod artefacts;
+pub mod conf;
+pub mod registry;
+pub mod services;
+pub mod state;
+
+pub use registry::{Registry, Transport};
+pub use state::State;

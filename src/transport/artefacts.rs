@@ -1,0 +1,147 @@
+//! Compiled modules, kept between runs.
+//!
+//! An artefact lies in `watm-cache/` of the state directory under the hash of its module and of everything
+//! else that it depends on. It is native code, so it carries an HMAC under a key that only this user can
+//! read: that guards against corruption and foreign files, not against the user. Whatever is wrong with an
+//! artefact, the module is compiled again.
+
+use super::state::State;
+use crate::watm::{Host, ModuleError, Program};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use std::io;
+
+/// A compiled module is about four times its size, and modules have at most 16 MiB.
+pub const MAX_ARTEFACT: usize = 64 << 20;
+
+const FOLDER: &str = "watm-cache";
+const KEY: &str = "key";
+const KEY_LEN: usize = 32;
+const TAG_LEN: usize = 32;
+
+/// The cache of compiled modules.
+pub struct Artefacts {
+    folder: Option<(State, [u8; KEY_LEN])>,
+}
+
+impl Artefacts {
+    /// Opens the cache. Without one, every start compiles; that is said once.
+    pub fn open(state: &State) -> Artefacts {
+        let folder = state.folder(FOLDER).and_then(|folder| {
+            let key = key(&folder)?;
+            Ok((folder, key))
+        });
+        match folder {
+            Ok(folder) => Artefacts {
+                folder: Some(folder),
+            },
+            Err(error) => {
+                unwritable(&error);
+                Artefacts { folder: None }
+            }
+        }
+    }
+
+    /// The program of a module, compiled only if it was not compiled before.
+    pub fn program(&self, host: &Host, wasm: &[u8]) -> Result<Program, ModuleError> {
+        let Some((folder, key)) = &self.folder else {
+            return host.load(&host.compile(wasm)?);
+        };
+        let name = format!(
+            "{}-{}.cwasm",
+            hex(&Sha256::digest(wasm)),
+            host.compatibility()
+        );
+        match open(folder, key, &name).map(|artefact| host.load(&artefact)) {
+            Some(Ok(program)) => return Ok(program),
+            Some(Err(error)) => {
+                tracing::debug!("a cached module is not usable and is compiled again: it {error}")
+            }
+            None => {}
+        }
+        let mut artefact = host.compile(wasm)?;
+        let program = host.load(&artefact)?;
+        artefact.extend_from_slice(&tag(key, &artefact));
+        if let Err(error) = folder.write(&name, &artefact) {
+            unwritable(&error);
+        }
+        Ok(program)
+    }
+}
+
+fn unwritable(error: &io::Error) {
+    tracing::warn!(
+        "compiled transports cannot be kept in the state directory ({}), so every start compiles them again; \
+         make it writable for this user",
+        error.kind()
+    );
+}
+
+/// The artefact of that name, if it is there and was made here.
+fn open(folder: &State, key: &[u8; KEY_LEN], name: &str) -> Option<Vec<u8>> {
+    let mut artefact = folder.read(name, MAX_ARTEFACT).ok()?;
+    let at = artefact.len().checked_sub(TAG_LEN)?;
+    let expected = tag(key, &artefact[..at]);
+    if !bool::from(subtle::ConstantTimeEq::ct_eq(
+        &artefact[at..],
+        &expected[..],
+    )) {
+        tracing::debug!("a cached module is damaged and is compiled again");
+        return None;
+    }
+    artefact.truncate(at);
+    Some(artefact)
+}
+
+fn tag(key: &[u8; KEY_LEN], artefact: &[u8]) -> [u8; TAG_LEN] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(artefact);
+    mac.finalize().into_bytes().into()
+}
+
+fn key(folder: &State) -> io::Result<[u8; KEY_LEN]> {
+    if let Ok(key) = folder.read(KEY, KEY_LEN)
+        && let Ok(key) = key.try_into()
+    {
+        return Ok(key);
+    }
+    let mut key = [0; KEY_LEN];
+    getrandom::fill(&mut key).map_err(io::Error::other)?;
+    folder.write(KEY, &key)?;
+    Ok(key)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_artefact_is_not_opened() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let folder = State::open(dir.path()).expect("there");
+        let key = key(&folder).expect("made");
+        assert_eq!(super::key(&folder).expect("read back"), key);
+        let mut sealed = b"native code".to_vec();
+        sealed.extend(tag(&key, b"native code"));
+        folder.write("good", &sealed).expect("written");
+        assert_eq!(
+            open(&folder, &key, "good").as_deref(),
+            Some(&b"native code"[..])
+        );
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            folder.write("bad", &changed).expect("written");
+            assert_eq!(open(&folder, &key, "bad"), None, "byte {at}");
+        }
+        folder
+            .write("short", &sealed[..TAG_LEN - 1])
+            .expect("written");
+        assert_eq!(open(&folder, &key, "short"), None);
+        assert_eq!(open(&folder, &[7; KEY_LEN], "good"), None, "another key");
+    }
+}

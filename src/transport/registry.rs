@@ -1,0 +1,143 @@
+//! From a transport's name to its module.
+
+use super::artefacts::{Artefacts, MAX_ARTEFACT};
+use super::conf::{Conf, MAX_CONF};
+use super::state::{State, read_named, read_trusted};
+use crate::config::Config;
+use crate::error::Failure;
+use crate::watm::{Host, Limits, MAX_MODULE, ModuleError, Program, Role};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
+
+/// How long a transport's handshake may take, where the transport does not say: a few round trips over
+/// the slowest path that is of use.
+const HANDSHAKE: Duration = Duration::from_secs(30);
+
+/// A transport that is ready to use.
+pub struct Transport {
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub program: Arc<Program>,
+    /// The operator's configuration of it.
+    pub conf: Conf,
+    /// The deadline of its handshake.
+    pub handshake: Duration,
+}
+
+/// All transports that this process knows by name.
+pub struct Registry {
+    host: Host,
+    artefacts: Artefacts,
+    modules: Vec<(String, PathBuf)>,
+    configs: Vec<(String, PathBuf)>,
+}
+
+impl Registry {
+    /// Starts the wasm side.
+    pub fn new(config: &Config, state: &State) -> Result<Registry, Failure> {
+        let host = Host::new(config.max_connections, Limits::default())?;
+        for note in host.notes() {
+            tracing::warn!("{note}");
+        }
+        Ok(Registry {
+            host,
+            artefacts: Artefacts::open(state),
+            modules: config.modules.clone(),
+            configs: config.configs.clone(),
+        })
+    }
+
+    /// The most connections at a time.
+    pub fn slots(&self) -> usize {
+        self.host.slots()
+    }
+
+    /// Whether a transport of that name exists, in whatever state.
+    pub fn knows(&self, name: &str) -> bool {
+        self.modules.iter().any(|(known, _)| known == name)
+            || BUILTINS.iter().any(|&(known, _)| known == name)
+    }
+
+    /// Makes a transport ready for a role. The error is one sentence that names the file.
+    pub fn load(&self, name: &str, role: Role) -> Result<Transport, String> {
+        let (program, what) = match self.modules.iter().find(|(known, _)| known == name) {
+            Some((_, path)) => (self.from_file(path)?, path.display().to_string()),
+            None => {
+                let (_, wasm) = BUILTINS
+                    .iter()
+                    .find(|&&(known, _)| known == name)
+                    .ok_or_else(|| format!("there is no transport {name}; name its module with --module {name}=FILE"))?;
+                let what = format!("the built-in {name}");
+                (
+                    self.artefacts
+                        .program(&self.host, wasm)
+                        .map_err(|error| format!("{what} {error}"))?,
+                    what,
+                )
+            }
+        };
+        program
+            .supports(role)
+            .map_err(|error| format!("{what} {error}"))?;
+        let mut conf = self.conf(name)?;
+        if name == "reverse" {
+            conf = conf.announcing(&["key"]);
+        }
+        Ok(Transport {
+            name: name.to_owned(),
+            program: Arc::new(program),
+            conf,
+            handshake: HANDSHAKE,
+        })
+    }
+
+    fn from_file(&self, path: &Path) -> Result<Program, String> {
+        let what = path.display();
+        let unreadable = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                format!("{what} does not exist; check the path after --module")
+            }
+            io::ErrorKind::PermissionDenied => {
+                format!(
+                    "{what} cannot be read ({error}); check its permissions, and under Debian's tor its AppArmor profile"
+                )
+            }
+            _ => format!("{what} cannot be read: {error}"),
+        };
+        let bytes = read_named(path, MAX_ARTEFACT).map_err(unreadable)?;
+        if Host::is_artefact(&bytes) {
+            let artefact = read_trusted(path, MAX_ARTEFACT).map_err(unreadable)?;
+            return self
+                .host
+                .load(&artefact)
+                .map_err(|error| format!("{what} {error}"));
+        }
+        if bytes.len() > MAX_MODULE {
+            return Err(format!("{what} {}", ModuleError::TooLarge(bytes.len())));
+        }
+        self.artefacts
+            .program(&self.host, &bytes)
+            .map_err(|error| format!("{what} {error}"))
+    }
+
+    fn conf(&self, name: &str) -> Result<Conf, String> {
+        let Some((_, path)) = self.configs.iter().find(|(known, _)| known == name) else {
+            return Conf::new(None);
+        };
+        let what = path.display();
+        let file = read_named(path, MAX_CONF).map_err(|error| {
+            format!("{what} cannot be read: {error}; check the path after --config")
+        })?;
+        Conf::new(Some(&file)).map_err(|error| format!("{what}: {error}"))
+    }
+}
+
+/// The names and modules that are part of the executable.
+pub fn builtins() -> &'static [(&'static str, &'static [u8])] {
+    BUILTINS
+}

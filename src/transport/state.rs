@@ -1,0 +1,145 @@
+//! The state directory: the only place that this program writes.
+//!
+//! Files are private to the user (0600 in folders 0700) and written whole: a new file, then a rename. What
+//! is read back is capped and must still be private.
+
+use crate::platform;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// A folder of state.
+#[derive(Clone, Debug)]
+pub struct State {
+    dir: PathBuf,
+}
+
+impl State {
+    /// Opens the folder, made if it is missing (pt-spec: `TOR_PT_STATE_LOCATION`).
+    pub fn open(dir: impl Into<PathBuf>) -> io::Result<State> {
+        let dir = dir.into();
+        platform::create_private_dir(&dir)?;
+        Ok(State { dir })
+    }
+
+    /// A folder below.
+    pub fn folder(&self, name: &str) -> io::Result<State> {
+        State::open(self.dir.join(name))
+    }
+
+    /// Where a file of that name lies, for messages.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The whole of a file of at most `most` bytes; a file that others could touch is an error.
+    pub fn read(&self, name: &str, most: usize) -> io::Result<Vec<u8>> {
+        let path = self.path(name);
+        let file = fs::File::open(&path)?;
+        if !platform::is_private(&file.metadata()?) {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "it is not private to this user",
+            ));
+        }
+        read_capped(file, most)
+    }
+
+    /// Replaces a file in one step.
+    pub fn write(&self, name: &str, data: &[u8]) -> io::Result<()> {
+        let mut unique = [0; 8];
+        getrandom::fill(&mut unique).map_err(io::Error::other)?;
+        let temporary = self
+            .dir
+            .join(format!(".{name}.{:016x}", u64::from_le_bytes(unique)));
+        let written = platform::private_file()
+            .open(&temporary)
+            .and_then(|mut file| file.write_all(data).and_then(|()| file.sync_data()))
+            .and_then(|()| fs::rename(&temporary, self.path(name)));
+        if written.is_err() {
+            // The error that is told is the first one.
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    /// A new file that grows, or the old one to append to; for the log.
+    pub fn append(&self, name: &str) -> io::Result<fs::File> {
+        let mut options = platform::private_file();
+        options.create_new(false).create(true).append(true);
+        options.open(self.path(name))
+    }
+}
+
+/// Reads a file that the operator named, capped at `most` bytes.
+pub fn read_named(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    read_capped(fs::File::open(path)?, most)
+}
+
+/// Reads native code that the operator named: only the operator or root may be able to write it.
+pub fn read_trusted(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    if !platform::is_trusted(&file.metadata()?) {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "others than this user and root can write it; chown and chmod go-w it",
+        ));
+    }
+    read_capped(file, most)
+}
+
+fn read_capped(file: fs::File, most: usize) -> io::Result<Vec<u8>> {
+    let mut data = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut data)?;
+    if data.len() > most {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has more than {most} bytes"),
+        ));
+    }
+    Ok(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_and_private() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let state = State::open(dir.path().join("a/b")).expect("made with its parents");
+        state.write("key", b"one").expect("written");
+        state.write("key", b"two").expect("replaced");
+        assert_eq!(state.read("key", 3).expect("read"), b"two");
+        assert!(state.read("key", 2).is_err(), "the cap holds");
+        assert_eq!(
+            fs::read_dir(dir.path().join("a/b"))
+                .expect("listed")
+                .count(),
+            1,
+            "no temporary file stays"
+        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let file = state.path("key");
+            assert_eq!(
+                fs::metadata(&file).expect("there").permissions().mode() & 0o777,
+                0o600
+            );
+            assert_eq!(
+                fs::metadata(dir.path().join("a/b"))
+                    .expect("there")
+                    .permissions()
+                    .mode()
+                    & 0o777,
+                0o700
+            );
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("changed");
+            assert!(
+                state.read("key", 3).is_err(),
+                "a file that others read is no secret"
+            );
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The wasm side: a [`Host`] makes [`Program`]s, a program makes one [`Session`] per connection.
+//!
+//! In: a module's bytes, two streams (inner is the application's, outer the network's) and a configuration.
+//! Out: the transformed bytes. What can go wrong: the module is no good ([`ModuleError`]), or one connection
+//! of it fails ([`crate::error::Failure`]); neither touches anything else.
+//!
+//! Nothing here knows tor, SOCKS or the environment, and nothing here opens a file or dials.
+
+mod control;
+mod ends;
+mod engine;
+mod errno;
+mod fds;
+mod guest;
+mod memory;
+mod preview1;
+mod program;
+mod readahead;
+mod session;
+mod stream;
+mod ticker;
+mod v1;
+
+pub use control::Control;
+pub use ends::{Finished, quiet};
+pub use engine::Host;
+pub use errno::Errno;
+pub use guest::{Connect, Limits};
+pub use program::{MAX_MODULE, ModuleError, Program, Role};
+pub use session::{Outcome, Session};
+pub use stream::{Duplex, Io, Stream};

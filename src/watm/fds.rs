@@ -1,0 +1,153 @@
+//! The guest's file descriptors: one table, lowest free number first.
+//!
+//! 0 is an empty stdin, 1 and 2 swallow what is written, `/conf` (when there is a configuration) is the
+//! one directory, everything else is a stream that the host handed over. A descriptor says which stream it
+//! is; the streams themselves live in the guest's [`super::guest::Guest`], because they outlive a
+//! `fd_close`: what is queued still has to be sent.
+
+use super::errno::Errno;
+use std::sync::Arc;
+
+/// The most descriptors a guest can hold: two streams, a control pipe, a file or two, and room for modules
+/// that dial more than once.
+pub const MAX: usize = 64;
+
+/// What a descriptor stands for.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// Reads nothing.
+    Stdin,
+    /// Swallows writes: a guest's prints must never reach the conversation with tor.
+    Sink,
+    /// The preopened directory that holds the configuration.
+    Conf,
+    /// A file in memory, read-only.
+    File {
+        /// The whole of it.
+        data: Arc<[u8]>,
+        /// Where the next read starts.
+        at: usize,
+    },
+    /// A stream, by its place in the guest's list.
+    Stream(usize),
+    /// The control pipe.
+    Control,
+}
+
+/// An open descriptor.
+#[derive(Clone, Debug)]
+pub struct Fd {
+    /// What it stands for.
+    pub kind: Kind,
+    /// `fdflags` NONBLOCK; everything starts blocking.
+    pub nonblock: bool,
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct Fds {
+    slots: Vec<Option<Fd>>,
+}
+
+impl Fds {
+    /// The three standard descriptors, and 3 = `/conf` if there is a configuration.
+    pub fn new(has_conf: bool) -> Self {
+        let mut fds = Fds {
+            slots: Vec::with_capacity(8),
+        };
+        let conf = has_conf.then_some(Kind::Conf);
+        for kind in [Kind::Stdin, Kind::Sink, Kind::Sink]
+            .into_iter()
+            .chain(conf)
+        {
+            fds.slots.push(Some(Fd {
+                kind,
+                nonblock: false,
+            }));
+        }
+        fds
+    }
+
+    /// Opens the lowest free number.
+    pub fn open(&mut self, kind: Kind) -> Result<i32, Errno> {
+        let fd = Some(Fd {
+            kind,
+            nonblock: false,
+        });
+        let at = match self.slots.iter().position(Option::is_none) {
+            Some(free) => {
+                self.slots[free] = fd;
+                free
+            }
+            None if self.slots.len() < MAX => {
+                self.slots.push(fd);
+                self.slots.len() - 1
+            }
+            None => return Err(Errno::EMFILE),
+        };
+        Ok(i32::try_from(at).expect("MAX fits"))
+    }
+
+    /// The descriptor, or EBADF.
+    pub fn get(&mut self, fd: i32) -> Result<&mut Fd, Errno> {
+        usize::try_from(fd)
+            .ok()
+            .and_then(|at| self.slots.get_mut(at))
+            .and_then(Option::as_mut)
+            .ok_or(Errno::EBADF)
+    }
+
+    /// Takes it out of the table.
+    pub fn close(&mut self, fd: i32) -> Result<Fd, Errno> {
+        self.get(fd)?;
+        let at = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
+        self.slots[at].take().ok_or(Errno::EBADF)
+    }
+
+    /// Moves `from` to the number `to`, which must be open too; what was there is given back.
+    pub fn renumber(&mut self, from: i32, to: i32) -> Result<Option<Fd>, Errno> {
+        self.get(to)?;
+        if from == to {
+            return Ok(None);
+        }
+        let moved = self.close(from)?;
+        Ok(Some(std::mem::replace(self.get(to)?, moved)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lowest_free_number_first() {
+        let mut fds = Fds::new(true);
+        assert_eq!(fds.open(Kind::Stream(0)), Ok(4));
+        assert_eq!(fds.open(Kind::Stream(1)), Ok(5));
+        fds.close(4).expect("open");
+        assert_eq!(fds.open(Kind::Control), Ok(4));
+        assert_eq!(fds.get(-1).map(|_| ()), Err(Errno::EBADF));
+        assert_eq!(fds.close(63).map(|_| ()), Err(Errno::EBADF));
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let mut fds = Fds::new(false);
+        for _ in 3..MAX {
+            fds.open(Kind::Sink).expect("room");
+        }
+        assert_eq!(fds.open(Kind::Sink), Err(Errno::EMFILE));
+    }
+
+    #[test]
+    fn renumber_replaces_an_open_descriptor() {
+        let mut fds = Fds::new(false);
+        let a = fds.open(Kind::Stream(0)).expect("room");
+        let b = fds.open(Kind::Stream(1)).expect("room");
+        let replaced = fds.renumber(a, b).expect("both open").expect("b was open");
+        assert!(matches!(replaced.kind, Kind::Stream(1)));
+        assert!(fds.get(a).is_err());
+        assert!(fds.renumber(b, 40).is_err());
+        assert!(matches!(fds.renumber(b, b), Ok(None)));
+    }
+}

@@ -1,0 +1,163 @@
+//! What one guest owns on the host's side: its descriptors, its streams, its limits.
+//!
+//! This is the data of the instance's store; host calls reach it through their caller. Inner is the end of
+//! the application (SOCKS client or ORPort), outer the end of the network.
+
+use super::control::Control;
+use super::errno::Errno;
+use super::fds::{Fd, Fds, Kind};
+use super::stream::Stream;
+use crate::error::Failure;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+use tokio::net::TcpStream;
+use wasmtime::{Memory, StoreLimits, StoreLimitsBuilder};
+
+/// How a guest's dial reaches the network: the host decides where to and by which way.
+pub type Connect =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<TcpStream, Failure>> + Send>> + Send + Sync>;
+
+/// The most streams of one guest over its life: an end of its own each, and a few dials that failed.
+const MAX_STREAMS: usize = 16;
+
+/// What one instance may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Linear memory, bytes.
+    pub memory: usize,
+    /// Elements of all tables.
+    pub table: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // A TLS-class guest uses a few MiB; standard Go's tables have under 6,000 elements.
+        Limits {
+            memory: 64 << 20,
+            table: 20_000,
+        }
+    }
+}
+
+/// One guest, seen from the host.
+pub struct Guest {
+    /// Its linear memory, known once the instance exists.
+    pub(super) memory: Option<Memory>,
+    pub(super) fds: Fds,
+    pub(super) streams: Vec<Stream>,
+    pub(super) control: Control,
+    /// `/conf/watm.cfg`.
+    pub(super) conf: Option<Arc<[u8]>>,
+    /// The dialer's way out.
+    pub(super) connect: Option<Connect>,
+    /// The connection that `water_accept` hands over.
+    pub(super) accepted: Option<Stream>,
+    /// Why a host call failed, in more words than an errno has.
+    pub(super) failure: Option<Failure>,
+    pub(super) limits: StoreLimits,
+    /// Bytes moved and waits taken; a guest in which this stands still is stuck.
+    pub(super) progress: u64,
+    pub(super) watch: Watch,
+    /// Polls in a row that found nothing; see `preview1::poll`.
+    pub(super) fruitless: u32,
+    pub(super) started: Instant,
+}
+
+/// The no-progress watchdog's memory, see `engine`.
+#[derive(Default)]
+pub(super) struct Watch {
+    pub(super) seen: u64,
+    pub(super) ticks: u32,
+}
+
+impl Guest {
+    /// A guest with nothing but its configuration.
+    pub fn new(conf: Option<Arc<[u8]>>, limits: Limits) -> Self {
+        Guest {
+            memory: None,
+            fds: Fds::new(conf.is_some()),
+            streams: Vec::new(),
+            control: Control::default(),
+            conf,
+            connect: None,
+            accepted: None,
+            failure: None,
+            limits: StoreLimitsBuilder::new()
+                .memory_size(limits.memory)
+                .table_elements(limits.table)
+                .instances(1)
+                .memories(1)
+                .tables(4)
+                .build(),
+            progress: 0,
+            watch: Watch::default(),
+            fruitless: 0,
+            started: Instant::now(),
+        }
+    }
+
+    /// Gives the guest a stream; returns its descriptor.
+    pub(super) fn push(&mut self, stream: Stream) -> Result<i32, Errno> {
+        if self.streams.len() == MAX_STREAMS {
+            return Err(Errno::EMFILE);
+        }
+        let fd = self.fds.open(Kind::Stream(self.streams.len()))?;
+        self.streams.push(stream);
+        Ok(fd)
+    }
+
+    /// The stream behind a descriptor, or the errno of preview1 for what is none.
+    pub(super) fn stream_at(&mut self, fd: i32) -> Result<usize, Errno> {
+        match self.fds.get(fd)?.kind {
+            Kind::Stream(at) => Ok(at),
+            _ => Err(Errno::ENOTSOCK),
+        }
+    }
+
+    /// A descriptor is gone: its stream ends, once what is queued has been sent.
+    pub(super) fn released(&mut self, fd: &Fd) {
+        if let Kind::Stream(at) = fd.kind {
+            self.streams[at].abandoned = true;
+            self.streams[at].finish();
+            self.flush_now();
+        }
+    }
+
+    /// Sends what is queued anywhere; wakes the task when more can be sent.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut all = Poll::Ready(());
+        for stream in &mut self.streams {
+            let before = stream.sent();
+            if stream.poll_flush(cx).is_pending() {
+                all = Poll::Pending;
+            }
+            self.progress += stream.sent() - before;
+        }
+        all
+    }
+
+    /// Sends what can be sent at once. Whoever waits next registers for the rest.
+    pub(super) fn flush_now(&mut self) {
+        let _ = self.poll_flush(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Whether this stream must look empty, because another end is too slow for what was read already.
+    pub(super) fn is_withheld(&self, at: usize) -> bool {
+        self.streams
+            .iter()
+            .enumerate()
+            .any(|(other, stream)| other != at && stream.is_full())
+    }
+
+    /// Whether the end of this stream must not be seen yet: published workers leave at the first end they
+    /// see and would drop what the other end has sent.
+    pub(super) fn hides_end(&mut self, at: usize, cx: &mut Context<'_>) -> bool {
+        if self.streams[at].eof_told {
+            return false;
+        }
+        (0..self.streams.len()).any(|other| other != at && self.streams[other].has_unread(cx))
+    }
+}

@@ -1,0 +1,131 @@
+//! WASI preview1 for transports: all 46 functions, denied by default, over our own descriptors.
+//!
+//! In: host calls. Out: an errno each. What moves bytes is in [`io`], what waits is in [`poll`]; here are
+//! the rest: clocks, randomness, an empty command line, one read-only file, and a polite no to everything
+//! that a transport has no business with. Nothing here touches the disk or the environment.
+
+mod files;
+mod io;
+mod poll;
+
+use super::errno::Errno;
+use super::guest::Guest;
+use super::memory::{bytes, put_u32, put_u64, split};
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+use wasmtime::{Caller, Linker};
+
+const MODULE: &str = "wasi_snapshot_preview1";
+
+/// More randomness than any handshake takes; a call is not interruptible.
+const MAX_RANDOM: u32 = 1 << 20;
+
+/// `proc_exit`, which unwinds the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit(pub i32);
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the module exited with code {}", self.0)
+    }
+}
+
+impl std::error::Error for Exit {}
+
+fn code(result: Result<(), Errno>) -> i32 {
+    i32::from(result.err().unwrap_or(Errno::SUCCESS).0)
+}
+
+/// Defines every function of preview1.
+pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    clocks_and_random(linker)?;
+    process(linker)?;
+    files::link(linker)?;
+    io::link(linker)?;
+    poll::link(linker)
+}
+
+fn clocks_and_random(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        MODULE,
+        "clock_res_get",
+        |mut caller: Caller<'_, Guest>, id: i32, out: i32| {
+            let (memory, _) = split(&mut caller)?;
+            let known = if (0..=1).contains(&id) {
+                Ok(())
+            } else {
+                Err(Errno::EINVAL)
+            };
+            Ok(code(known.and_then(|()| put_u64(memory, out, 1))))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "clock_time_get",
+        |mut caller: Caller<'_, Guest>, id: i32, _precision: i64, out: i32| {
+            let (memory, guest) = split(&mut caller)?;
+            Ok(code(
+                now(guest, id).and_then(|time| put_u64(memory, out, time)),
+            ))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "random_get",
+        |mut caller: Caller<'_, Guest>, ptr: i32, len: i32| {
+            let (memory, _) = split(&mut caller)?;
+            let len = len.cast_unsigned();
+            let filled = if len > MAX_RANDOM {
+                Err(Errno::EINVAL)
+            } else {
+                bytes(memory, ptr, len)
+                    .and_then(|target| getrandom::fill(target).map_err(|_| Errno::EIO))
+            };
+            Ok(code(filled))
+        },
+    )?;
+    Ok(())
+}
+
+/// Nanoseconds of preview1's clocks 0 (since 1970) and 1 (since the guest began).
+fn now(guest: &Guest, id: i32) -> Result<u64, Errno> {
+    let since = match id {
+        0 => SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_err(|_| Errno::EOVERFLOW)?,
+        1 => guest.started.elapsed(),
+        _ => return Err(Errno::EINVAL),
+    };
+    u64::try_from(since.as_nanos()).map_err(|_| Errno::EOVERFLOW)
+}
+
+fn process(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    for name in ["args_sizes_get", "environ_sizes_get"] {
+        linker.func_wrap(
+            MODULE,
+            name,
+            |mut caller: Caller<'_, Guest>, count: i32, size: i32| {
+                let (memory, _) = split(&mut caller)?;
+                Ok(code(
+                    put_u32(memory, count, 0).and_then(|()| put_u32(memory, size, 0)),
+                ))
+            },
+        )?;
+    }
+    for name in ["args_get", "environ_get"] {
+        linker.func_wrap(MODULE, name, |_: i32, _: i32| code(Ok(())))?;
+    }
+    linker.func_wrap(MODULE, "proc_exit", |status: i32| -> wasmtime::Result<()> {
+        Err(wasmtime::Error::new(Exit(status)))
+    })?;
+    linker.func_wrap(MODULE, "proc_raise", |_signal: i32| {
+        code(Err(Errno::ENOSYS))
+    })?;
+    linker.func_wrap_async(MODULE, "sched_yield", |_: Caller<'_, Guest>, (): ()| {
+        Box::new(async {
+            tokio::task::yield_now().await;
+            code(Ok(()))
+        })
+    })?;
+    Ok(())
+}

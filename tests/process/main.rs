@@ -1,0 +1,13 @@
+//! Whole-process tests: every test starts real programs, speaks to them as tor, an application, a bridge or
+//! an upstream proxy would, and looks only at what comes out. Ports are 0, waits are deadlines.
+//!
+//! Needed besides cargo: Debian's `tor`, `obfs4proxy`, `strace` and `perl`. A test that misses one fails and says so.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test is the far end: it opens its own connections and writes its own files"
+)]
+#![allow(clippy::unwrap_used, reason = "a test says what broke by breaking")]
+
+mod support;
+mod tor_network;

@@ -1,0 +1,375 @@
+//! A private tor network on loopback: authorities, relays, a bridge and a client that reaches it through a
+//! pluggable transport. Nothing leaves the machine.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::time::interval;
+
+use super::deadline::{eventually, soon};
+use super::lines::Lines;
+use super::{peers, socks};
+
+/// From the first tor started to the client's circuits.
+const BOOTSTRAP: Duration = Duration::from_secs(60);
+/// For a stream through it.
+const STREAM: Duration = Duration::from_secs(45);
+
+/// The transport that the network is to use.
+pub(crate) struct Plug {
+    /// The executable, on both sides.
+    pub(crate) program: PathBuf,
+    /// The method name.
+    pub(crate) transport: &'static str,
+    /// Whether the bridge offers its Extended ORPort.
+    pub(crate) ext_orport: bool,
+}
+
+/// One tor.
+pub(crate) struct Tor {
+    name: &'static str,
+    child: Child,
+    /// Its log.
+    pub(crate) log: Lines,
+    /// Its data directory.
+    pub(crate) data: PathBuf,
+}
+
+/// A running network, ended when dropped.
+pub(crate) struct Network {
+    /// The bridge.
+    pub(crate) bridge: Tor,
+    /// The client.
+    pub(crate) client: Tor,
+    /// The address that all of it lives on.
+    pub(crate) host: IpAddr,
+    socks: SocketAddr,
+    // Relays and folders go last.
+    _relays: Vec<Tor>,
+    _folder: TempDir,
+}
+
+/// An address of its own, so that the ports which tor must know beforehand are nobody else's. Not from
+/// 127.192.0.0/10: tor takes that for its virtual addresses.
+pub(crate) fn host() -> IpAddr {
+    let mut random = [0; 3];
+    getrandom::fill(&mut random).unwrap();
+    let [a, b, c] = random;
+    IpAddr::V4(Ipv4Addr::new(127, a % 180 + 2, b, c % 253 + 1))
+}
+
+/// Progress for whoever watches; libtest would keep a print until the end.
+fn say(start: Instant, what: &str) {
+    let at = start.elapsed().as_secs_f32();
+    let _ = writeln!(std::io::stderr(), "[tor network {at:5.1} s] {what}");
+}
+
+impl Network {
+    /// Starts everything and waits until the client has built a circuit. `web` is what the exits must allow.
+    pub(crate) async fn start(plug: &Plug, web: u16, host: IpAddr) -> Self {
+        let start = Instant::now();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+
+        let mut authorities = Vec::new();
+        let mut lines = String::new();
+        for name in ["auth0", "auth1"] {
+            let authority = Authority::create(name, at(name), host).await;
+            lines.push_str(&authority.line);
+            authorities.push(authority);
+        }
+        say(start, "authority keys made");
+
+        let common = |name: &str| {
+            format!(
+                "TestingTorNetwork 1\nNickname {name}\nDataDirectory {}\nAddress {host}\n\
+                 AssumeReachable 1\nShutdownWaitLength 0\n__OwningControllerProcess {}\n\
+                 Log notice stdout\nLogTimeGranularity 1\nSafeLogging 0\nAvoidDiskWrites 1\n\
+                 ServerDNSResolvConfFile {}\nServerDNSDetectHijacking 0\nServerDNSTestAddresses\n\
+                 ClientRejectInternalAddresses 0\nClientDNSRejectInternalAddresses 0\n\
+                 PathsNeededToBuildCircuits 0.25\n{lines}",
+                at(name).display(),
+                std::process::id(),
+                at("resolv.conf").display(),
+            )
+        };
+        std::fs::write(at("resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
+
+        let mut relays = Vec::new();
+        for authority in &authorities {
+            let torrc = format!(
+                "{}SocksPort 0\nORPort {host}:{}\nDirPort {host}:{}\nContactInfo nobody\n\
+                 AuthoritativeDirectory 1\nV3AuthoritativeDirectory 1\nExitPolicy reject *:*\n\
+                 TestingV3AuthInitialVotingInterval 10\nTestingV3AuthInitialVoteDelay 2\n\
+                 TestingV3AuthInitialDistDelay 2\nV3AuthVotingInterval 10\nV3AuthVoteDelay 2\n\
+                 V3AuthDistDelay 2\nTestingDirAuthVoteExit *\nTestingDirAuthVoteGuard *\n\
+                 TestingDirAuthVoteHSDir *\nAuthDirMaxServersPerAddr 0\n",
+                common(authority.name),
+                authority.or_port,
+                authority.dir_port,
+            );
+            relays.push(Tor::start(authority.name, &at(authority.name), &torrc));
+        }
+        for name in ["exit0", "exit1"] {
+            // A policy of private ranges alone is summarised as "reject everything": the port must be open to all.
+            let torrc = format!(
+                "{}SocksPort 0\nORPort {host}:auto\nExitRelay 1\nExitPolicyRejectPrivate 0\n\
+                 ExitPolicy accept 127.0.0.0/8:*,accept *:{web},reject *:*\n",
+                common(name)
+            );
+            relays.push(Tor::start(name, &at(name), &torrc));
+        }
+        // A bridge that asks before there is a consensus waits 10 to 20 s for its second try.
+        for tor in &relays[..2] {
+            tor.writes("cached-microdesc-consensus", |text| {
+                (text.contains("\nr exit0 ") && text.contains("\nr exit1 ")).then_some(())
+            })
+            .await;
+        }
+        say(start, "the authorities agree, both exits listed");
+
+        let torrc = format!(
+            "{}SocksPort 0\nORPort {host}:auto\nBridgeRelay 1\nExitRelay 0\nPublishServerDescriptor 0\n\
+             BridgeDistribution none\nServerTransportPlugin {} exec {}\nServerTransportListenAddr {} {host}:{}\n{}",
+            common("bridge"),
+            plug.transport,
+            plug.program.display(),
+            plug.transport,
+            free_port(host).await,
+            if plug.ext_orport {
+                "ExtORPort auto\n"
+            } else {
+                ""
+            },
+        );
+        let bridge = Tor::start("bridge", &at("bridge"), &torrc);
+        // Written by tor 0.4.9 and later, for every transport alike.
+        let line = bridge
+            .writes("bridgelines", |text| {
+                let line = text.lines().find(|line| line.starts_with("Bridge "))?;
+                Some(line.to_owned())
+            })
+            .await;
+        say(start, &line);
+        // Until it knows the relays it answers 404 for them, and a client asks again only after 10 s.
+        bridge.logs(BOOTSTRAP, "Bootstrapped 100%").await;
+
+        let torrc = format!(
+            "{}SocksPort {host}:auto\nUseBridges 1\n{line}\nClientTransportPlugin {} exec {}\n",
+            common("client"),
+            plug.transport,
+            plug.program.display(),
+        );
+        let client = Tor::start("client", &at("client"), &torrc);
+        client.logs(BOOTSTRAP, "Bootstrapped 100%").await;
+        let opened = client
+            .logs(BOOTSTRAP, "Socks listener listening on port ")
+            .await;
+        let port = opened
+            .rsplit("port ")
+            .next()
+            .and_then(|rest| rest.trim_end_matches('.').parse().ok())
+            .unwrap_or_else(|| panic!("no port in {opened:?}"));
+        say(start, "the client has a circuit through the bridge");
+        Network {
+            bridge,
+            client,
+            host,
+            socks: SocketAddr::new(host, port),
+            _relays: relays,
+            _folder: folder,
+        }
+    }
+
+    /// A stream through the client, the bridge and the exits to `target`.
+    pub(crate) async fn open(&self, target: SocketAddr) -> TcpStream {
+        let opened = tokio::time::timeout(STREAM, async {
+            let mut tries = interval(Duration::from_millis(500));
+            loop {
+                tries.tick().await;
+                match socks::open(self.socks, &target.into(), b"").await {
+                    Ok(stream) => return stream,
+                    // The first circuits of a new network may fail: ask again.
+                    Err(_) => self.client.still_runs(),
+                }
+            }
+        });
+        opened.await.unwrap_or_else(|_| {
+            let log = self.client.log.text();
+            panic!("no stream through tor within {STREAM:?}:\n{log}")
+        })
+    }
+}
+
+impl Tor {
+    /// Starts tor with this torrc.
+    fn start(name: &'static str, data: &Path, torrc: &str) -> Tor {
+        private_folder(data);
+        let file = data.join("torrc");
+        std::fs::write(&file, torrc).unwrap();
+        let mut child = Command::new(peers::find("tor", "tor"))
+            .args(["--defaults-torrc", "/dev/null", "-f"])
+            .arg(&file)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Tor {
+            name,
+            log: Lines::of(child.stdout.take().unwrap()),
+            child,
+            data: data.to_owned(),
+        }
+    }
+
+    /// Waits for a line of its log.
+    pub(crate) async fn logs(&self, limit: Duration, what: &str) -> String {
+        let line = tokio::time::timeout(limit, self.log.find(|line| line.contains(what))).await;
+        match line {
+            Ok(Some(line)) => line,
+            Ok(None) => panic!("{} ended:\n{}", self.name, self.log.text()),
+            Err(_) => panic!("{} never logged {what:?}:\n{}", self.name, self.log.text()),
+        }
+    }
+
+    /// Waits until a file in its data directory holds what `probe` looks for.
+    async fn writes<T>(&self, file: &str, probe: impl Fn(&str) -> Option<T>) -> T {
+        let path = self.data.join(file);
+        let found = eventually(BOOTSTRAP, || {
+            assert!(
+                !self.log.ended(),
+                "{} ended:\n{}",
+                self.name,
+                self.log.text()
+            );
+            probe(&std::fs::read_to_string(&path).ok()?)
+        })
+        .await;
+        found.unwrap_or_else(|| {
+            let text = std::fs::read_to_string(&path);
+            panic!("{}: {file} is {text:?}\n{}", self.name, self.log.text())
+        })
+    }
+
+    fn still_runs(&self) {
+        assert!(self.child.id().is_some(), "{} has ended", self.name);
+    }
+
+    /// The processes that it has started and that still run.
+    pub(crate) fn children(&self) -> Vec<i32> {
+        let Some(pid) = self.child.id() else {
+            return Vec::new();
+        };
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(|child| child.parse().unwrap())
+            .collect()
+    }
+
+    /// Ends it as an init system does, and waits.
+    pub(crate) async fn stop(&mut self) {
+        let pid = self.child.id().expect("runs");
+        let pid = rustix::process::Pid::from_raw(pid as i32).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let status = soon("tor ends at SIGTERM", self.child.wait()).await;
+        assert!(status.unwrap().success(), "{} ended badly", self.name);
+    }
+}
+
+struct Authority {
+    name: &'static str,
+    or_port: u16,
+    dir_port: u16,
+    /// Its `DirAuthority` line.
+    line: String,
+}
+
+impl Authority {
+    async fn create(name: &'static str, data: PathBuf, host: IpAddr) -> Self {
+        let keys = data.join("keys");
+        private_folder(&data);
+        private_folder(&keys);
+        let (or_port, dir_port) = (free_port(host).await, free_port(host).await);
+        let mut made = Command::new(peers::find("tor-gencert", "tor"))
+            .args(["--create-identity-key", "--passphrase-fd", "0", "-m", "12"])
+            .args(["-a", &format!("{host}:{dir_port}")])
+            .current_dir(&keys)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut stdin = made.stdin.take().unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stdin, b"not a secret\n")
+            .await
+            .unwrap();
+        drop(stdin);
+        let status = soon("tor-gencert makes the keys", made.wait()).await;
+        assert!(status.unwrap().success(), "tor-gencert failed");
+        let certificate = std::fs::read_to_string(keys.join("authority_certificate")).unwrap();
+        let v3ident = certificate
+            .lines()
+            .find_map(|line| line.strip_prefix("fingerprint "))
+            .expect("a fingerprint in the certificate");
+
+        let listed = soon(
+            "tor --list-fingerprint",
+            Command::new(peers::find("tor", "tor"))
+                .args([
+                    "--defaults-torrc",
+                    "/dev/null",
+                    "--ignore-missing-torrc",
+                    "-f",
+                ])
+                .arg(data.join("no-torrc"))
+                .args(["--list-fingerprint", "--hush", "--Nickname", name])
+                .args(["--ORPort", &or_port.to_string(), "--Address"])
+                .arg(host.to_string())
+                .arg("--DataDirectory")
+                .arg(&data)
+                .output(),
+        )
+        .await
+        .unwrap();
+        let fingerprint = std::fs::read_to_string(data.join("fingerprint"))
+            .unwrap_or_else(|e| panic!("{e}; tor said {listed:?}"));
+        let fingerprint = fingerprint.strip_prefix(name).expect("NAME FINGERPRINT");
+        let line = format!(
+            "DirAuthority {name} orport={or_port} v3ident={v3ident} {host}:{dir_port} {}\n",
+            fingerprint.trim()
+        );
+        Authority {
+            name,
+            or_port,
+            dir_port,
+            line,
+        }
+    }
+}
+
+/// A port of our own address that nobody has.
+async fn free_port(host: IpAddr) -> u16 {
+    let listener = TcpListener::bind((host, 0)).await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// tor insists on 0700.
+fn private_folder(path: &Path) {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .unwrap();
+}

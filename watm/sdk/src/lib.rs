@@ -1,0 +1,36 @@
+//! What a WebAssembly Transport Module (WATM v1) needs, and nothing else.
+//!
+//! A module is instantiated once per connection. The host calls its exports in this order:
+//! `_initialize`, `watm_init_v1`, one role (`watm_dial_v1` or `watm_accept_v1` …) with the
+//! application's connection, `watm_ctrlpipe_v1`, `watm_start_v1`. [`export!`] emits them for a
+//! type that implements [`Transport`] and the traits of its roles; [`Duplex`] is the session for
+//! everything that changes bytes in place.
+//!
+//! - [`conn`], [`poll`], [`config`]: connections, readiness, the configuration file
+//! - [`role`], [`instance`]: what a transport implements, and the exports made of it
+//! - [`duplex`], [`pump`]: a session that passes bytes both ways
+//! - [`json`]: the configuration's text
+//! - [`errno`], [`raw`]: the host's numbers and calls; `raw` holds the only unsafe code
+//!
+//! Nothing allocates, nothing formats, nothing needs std.
+#![cfg_attr(target_family = "wasm", no_std)]
+
+pub mod config;
+pub mod conn;
+pub mod duplex;
+pub mod errno;
+pub mod instance;
+pub mod json;
+pub mod poll;
+pub mod pump;
+pub mod raw;
+pub mod role;
+
+pub use config::Config;
+pub use conn::Conn;
+pub use duplex::Duplex;
+pub use errno::Errno;
+pub use instance::Instance;
+pub use poll::Poll;
+pub use pump::{Identity, Transform};
+pub use role::{Dialer, FixedDialer, Listener, Relay, Session, Transport};
