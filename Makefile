@@ -17,6 +17,7 @@ demo: ## see it work: a page and 256 MiB through two transports, nothing install
 
 test: ## run every test; as root it installs Debian's tor, obfs4proxy and strace first, else it says what to install
 	@.ci/prerequisites.sh test
+	$(CARGO) test --locked --manifest-path watm/Cargo.toml
 	PATH="$$PATH:/usr/sbin:/sbin" $(CARGO) test --release --locked --workspace --no-fail-fast
 
 wasm: ## rebuild the built-in transports into watm/dist (needs the target wasm32-wasip1)

@@ -12,7 +12,7 @@ use crate::pt::ipc::Ipc;
 use crate::say;
 use crate::transport::{Registry, Transport};
 use crate::tunnel::{self, Slot, Slots};
-use crate::watm::{Connect, Role};
+use crate::watm::{Connect, Io, Role};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,7 +144,7 @@ impl Client {
         let way = Arc::new((self.dial.clone(), request.target));
         let connect: Connect = Box::new(move || {
             let way = Arc::clone(&way);
-            Box::pin(async move { way.0.connect(&way.1).await })
+            Box::pin(async move { way.0.connect(&way.1).await.map(Io::from) })
         });
         tunnel::client(
             &self.transport,

@@ -20,6 +20,8 @@ pub mod log;
 pub mod net;
 pub mod platform;
 pub mod pt;
+#[cfg(all(unix, feature = "ptrs"))]
+pub mod ptrs;
 pub mod server;
 pub mod tools;
 pub mod transport;

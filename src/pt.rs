@@ -1,6 +1,6 @@
 //! The parent's side of the process: what tor asks for and what it is told (pt-spec, PT 1.0).
 //!
-//! In: the environment ([`env`]), signals, stdin and the parent's death ([`parent`]). Out: the lines on
+//! In: the environment ([`mod@env`]), signals, stdin and the parent's death ([`parent`]). Out: the lines on
 //! stdout ([`ipc`]). Between them, the grammars of arguments ([`args`]). Nothing here opens a socket.
 //! What can go wrong is a [`StartError`](env::StartError) before the first listener, and nothing after.
 

@@ -25,7 +25,7 @@ pub use control::Control;
 pub use ends::{Finished, quiet};
 pub use engine::Host;
 pub use errno::Errno;
-pub use guest::{Connect, Limits};
+pub use guest::{Connect, Connecting, Limits};
 pub use program::{MAX_MODULE, ModuleError, Program, Role};
 pub use session::{Outcome, Session};
 pub use stream::{Duplex, Io, Stream};

@@ -27,7 +27,14 @@ use report::{Figure, Report};
 /// One round of one scenario may take no longer: a peer that stalls is a failure, not a wait.
 const ROUND_LIMIT: Duration = Duration::from_secs(600);
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("load: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
     raise_descriptor_limit();
     let mut args = std::env::args().skip(1);
     if let Some("--serve-relay") = std::env::args().nth(1).as_deref() {
@@ -42,7 +49,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(run(&options))?;
+    let report = runtime.block_on(measure(&options))?;
     report::print(&match options.json {
         true => report.json(),
         false => report.table(),
@@ -53,7 +60,7 @@ fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn run(options: &Options) -> anyhow::Result<Report> {
+async fn measure(options: &Options) -> anyhow::Result<Report> {
     let state = tempfile::tempdir().context("no place for state directories")?;
     let mut report = Report::new(&options.subjects, options.scale.name());
     for &scenario in &options.scenarios {

@@ -3,8 +3,9 @@
 //! In: a stream from tor. Out: a [`Request`]: the bridge, and the bridge line's arguments, which travel
 //! as user name and password. The reply is for the caller to send, when the transport is up. What can
 //! go wrong is a [`Refused`], by then already answered as the protocol wants. The caller limits the
-//! time. [`Core`] holds the rules and does no I/O.
+//! time. `Core` holds the rules and does no I/O.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 use crate::net::dial::Target;
 
 /// What a client asked for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Request {
     /// The bridge.
     pub target: Target,
@@ -24,6 +25,17 @@ pub struct Request {
     /// What came right behind the request: the first of the payload. At most [`BUFFER`] bytes; without
     /// any it holds no memory.
     pub early: Vec<u8>,
+}
+
+/// The bridge and its arguments are the user's secrets.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("target", &self.target)
+            .field("args", &format_args!("{} bytes", self.args.len()))
+            .field("early", &format_args!("{} bytes", self.early.len()))
+            .finish()
+    }
 }
 
 /// Why there is no request. What RFC 1928 and 1929 have to say to the peer has been said.
@@ -47,6 +59,9 @@ pub enum Refused {
     #[error("the SOCKS address type is not known")]
     AddressType,
 }
+
+/// How long a handshake may take, for callers. obfs4proxy has the same limit.
+pub const LIMIT: Duration = Duration::from_secs(5);
 
 /// How much is read at a time; the longest message of the handshake has 513 bytes.
 pub const BUFFER: usize = 1024;

@@ -4,7 +4,7 @@
 //! tell: an idle process is not woken. What can go wrong is at the start only; later there is nothing
 //! left to fail.
 
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 
 use tokio::sync::oneshot;
 
@@ -38,6 +38,10 @@ impl Parent {
         } else {
             death::Death::of_parent()
         };
+        if !exit_on_stdin_close && io::stdin().is_terminal() {
+            // Nobody's pipe fills up, and reading would stop a process that a shell runs in background.
+            return Parent::assemble(io::empty(), false, death);
+        }
         Parent::assemble(open_stdin(), exit_on_stdin_close, death)
     }
 
@@ -190,11 +194,11 @@ mod signals {
 /// The parent's death, for parents that do not hold stdin.
 #[cfg(unix)]
 mod death {
-    use std::os::fd::OwnedFd;
     use std::time::Duration;
 
     use rustix::process::{Pid, getppid};
-    use tokio::io::unix::AsyncFd;
+    #[cfg(target_os = "linux")]
+    use {std::os::fd::OwnedFd, tokio::io::unix::AsyncFd};
 
     /// Where the kernel tells nobody, the parent is looked for this often.
     const POLL: Duration = Duration::from_secs(1);
@@ -205,6 +209,7 @@ mod death {
         Elsewhere,
         /// Becomes readable when the process has ended. Unlike a death signal it does not take the end
         /// of the thread that started us for the end of the process.
+        #[cfg(target_os = "linux")]
         Watched(AsyncFd<OwnedFd>),
         /// Gone, or found so by asking: orphans get another parent.
         Polled(Pid),
@@ -234,6 +239,7 @@ mod death {
         pub(super) async fn happened(&mut self) {
             match self {
                 Death::Elsewhere => std::future::pending().await,
+                #[cfg(target_os = "linux")]
                 Death::Watched(process) => match process.readable().await {
                     // The guard is dropped with its readiness, so the next call finds it again.
                     Ok(_) => {}
@@ -261,8 +267,8 @@ mod death {
         watched.ok().map(Death::Watched)
     }
 
-    /// For kernels before 5.3 and sandboxes that forbid pidfds.
-    #[cfg(target_os = "linux")]
+    /// For kernels before 5.3, sandboxes that forbid pidfds, and Android, which may kill for asking.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn death_signal() -> Option<Death> {
         use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -275,7 +281,7 @@ mod death {
         None
     }
 
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn death_signal() -> Option<Death> {
         None
     }
@@ -302,164 +308,6 @@ mod death {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-    use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
-    use std::process::{Child, Command, Stdio};
-    use std::time::Duration;
-    use tokio::sync::Mutex;
-    use tokio::time::timeout;
-
-    const LONG: Duration = Duration::from_secs(20);
-    const SHORT: Duration = Duration::from_millis(50);
-
-    /// Signals reach every watch of the test process, so one test at a time has one.
-    static ONE: Mutex<()> = Mutex::const_new(());
-
-    fn raise(signal: Signal) {
-        kill_process(getpid(), signal).unwrap();
-    }
-
-    async fn next(parent: &mut Parent) -> Stop {
-        timeout(LONG, parent.stop())
-            .await
-            .expect("a reason to stop")
-    }
-
-    async fn keeps_running(parent: &mut Parent) {
-        let stop = timeout(SHORT, parent.stop()).await;
-        assert!(stop.is_err(), "{stop:?}");
-    }
-
-    fn quiet(exit_on_stdin_close: bool) -> (Parent, io::PipeWriter) {
-        let (reader, writer) = io::pipe().unwrap();
-        let parent = Parent::assemble(reader, exit_on_stdin_close, death::Death::never());
-        (parent.unwrap(), writer)
-    }
-
-    fn child() -> (Child, Pid) {
-        let child = Command::new("cat")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let pid = Pid::from_child(&child);
-        (child, pid)
-    }
-
-    #[tokio::test]
-    async fn the_first_interrupt_drains_and_the_second_stops() {
-        let _one = ONE.lock().await;
-        let (mut parent, _stdin) = quiet(true);
-        raise(Signal::HUP);
-        keeps_running(&mut parent).await;
-        raise(Signal::INT);
-        assert_eq!(next(&mut parent).await, Stop::Drain);
-        keeps_running(&mut parent).await;
-        raise(Signal::INT);
-        assert_eq!(next(&mut parent).await, Stop::Now);
-        assert_eq!(next(&mut parent).await, Stop::Now);
-    }
-
-    #[tokio::test]
-    async fn termination_stops_even_while_draining() {
-        let _one = ONE.lock().await;
-        let (mut parent, _stdin) = quiet(false);
-        raise(Signal::INT);
-        assert_eq!(next(&mut parent).await, Stop::Drain);
-        raise(Signal::TERM);
-        assert_eq!(next(&mut parent).await, Stop::Now);
-
-        let (mut parent, _stdin) = quiet(false);
-        raise(Signal::TERM);
-        assert_eq!(next(&mut parent).await, Stop::Now);
-    }
-
-    #[tokio::test]
-    async fn the_end_of_stdin_counts_with_the_flag_and_data_never() {
-        use std::io::Write;
-
-        let _one = ONE.lock().await;
-        let (mut parent, mut stdin) = quiet(true);
-        stdin.write_all(&[b'x'; 100_000]).unwrap();
-        keeps_running(&mut parent).await;
-        drop(stdin);
-        assert_eq!(next(&mut parent).await, Stop::Now);
-        assert_eq!(next(&mut parent).await, Stop::Now);
-
-        let (mut parent, stdin) = quiet(false);
-        drop(stdin);
-        keeps_running(&mut parent).await;
-    }
-
-    #[tokio::test]
-    async fn a_read_error_is_the_end_of_stdin() {
-        struct Broken(bool);
-        impl Read for Broken {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                let first = std::mem::replace(&mut self.0, true);
-                Err(if first {
-                    io::ErrorKind::Other
-                } else {
-                    io::ErrorKind::Interrupted
-                }
-                .into())
-            }
-        }
-        let _one = ONE.lock().await;
-        let parent = Parent::assemble(Broken(false), true, death::Death::never());
-        assert_eq!(next(&mut parent.unwrap()).await, Stop::Now);
-    }
-
-    #[tokio::test]
-    async fn stdin_may_be_a_file() {
-        let _one = ONE.lock().await;
-        for (path, flag) in [
-            ("/dev/null", true),
-            ("/proc/self/status", true),
-            ("/dev/null", false),
-        ] {
-            let file = std::fs::File::open(path).unwrap();
-            let mut parent = Parent::assemble(file, flag, death::Death::never()).unwrap();
-            if flag {
-                assert_eq!(next(&mut parent).await, Stop::Now);
-            } else {
-                keeps_running(&mut parent).await;
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn the_death_of_the_watched_process_stops() {
-        let _one = ONE.lock().await;
-        let (mut child, pid) = child();
-        let death = death::Death::of(pid, || true);
-        assert!(matches!(death, death::Death::Watched(_)));
-        let mut parent = Parent::assemble(io::empty(), false, death).unwrap();
-        keeps_running(&mut parent).await;
-        child.kill().unwrap();
-        assert_eq!(next(&mut parent).await, Stop::Now);
-        child.wait().unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_parent_that_died_before_the_watch_began_stops() {
-        let _one = ONE.lock().await;
-        let (mut child, pid) = child();
-        // The process is not our parent, which is what an orphan finds.
-        let death = death::Death::of(pid, || getppid() == Some(pid));
-        let mut parent = Parent::assemble(io::empty(), false, death).unwrap();
-        assert_eq!(next(&mut parent).await, Stop::Now);
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    #[tokio::test]
-    async fn our_own_parent_lives() {
-        let _one = ONE.lock().await;
-        let death = death::Death::of_parent();
-        let mut parent = Parent::assemble(io::empty(), false, death).unwrap();
-        keeps_running(&mut parent).await;
-    }
-}
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests;

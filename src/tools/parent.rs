@@ -123,7 +123,7 @@ impl Pt {
         };
         // One that refuses ends by itself; its status and last words belong in the report.
         let status = match cause {
-            Cause::Silent => None,
+            Cause::Silent | Cause::Protocol => None,
             _ => pt.wait(Duration::from_secs(2)).await,
         };
         if status.is_some() {
@@ -272,4 +272,90 @@ fn escape(text: &str, special: &str) -> String {
         out.push(c);
     }
     out
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// A shell that speaks as a client PT would.
+    async fn shell(script: &str) -> Result<Pt, LaunchError> {
+        let launch = Launch::client("/bin/sh", "state", "a").args(["-c", script]);
+        launch.within(Duration::from_secs(20)).start().await
+    }
+
+    #[tokio::test]
+    async fn one_that_is_ready_lives_until_its_stdin_closes() {
+        let script = r#"
+            echo "$TOR_PT_STATE_LOCATION" >&2
+            echo "VERSION 1"
+            echo "CMETHOD-ERROR b no such file"
+            echo "CMETHOD a socks5 127.0.0.1:9"
+            echo "CMETHODS DONE"
+            read end
+            exit 7
+        "#;
+        let pt = shell(script).await.unwrap();
+        assert_eq!(pt.method("a").unwrap().addr.port(), 9);
+        assert_eq!(pt.method("b"), None);
+        assert_eq!(pt.method_error("b").as_deref(), Some("no such file"));
+        let limit = Duration::from_secs(20);
+        assert!(pt.wait_until(limit, |r| r.stderr == ["state/"]).await);
+        assert_eq!(pt.close().await.unwrap().code(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn what_is_said_after_done_is_still_heard() {
+        let script = r#"
+            echo "VERSION 1"; echo "CMETHODS DONE"
+            echo 'LOG SEVERITY=notice MESSAGE="late"'
+            echo "CMETHODS DONE"
+            read end
+        "#;
+        let pt = shell(script).await.unwrap();
+        let limit = Duration::from_secs(20);
+        assert!(pt.wait_until(limit, |r| r.stdout.len() == 4).await);
+        assert_eq!(pt.logs()[0].message, "late");
+        let violation = pt.violation().unwrap();
+        assert!(violation.starts_with("after DONE"), "{violation}");
+    }
+
+    #[tokio::test]
+    async fn one_that_refuses_is_quoted_with_its_status() {
+        let script = "echo VERSION 1; echo ENV-ERROR no state; echo why >&2; exit 64";
+        let error = shell(script).await.unwrap_err();
+        assert_eq!(error.cause, Cause::Refused);
+        assert_eq!(error.status.and_then(|status| status.code()), Some(64));
+        let text = error.to_string();
+        for part in ["ENV-ERROR no state", "64", "why"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_other_failure_has_its_cause() {
+        let ended = shell("echo VERSION 1").await.unwrap_err();
+        assert_eq!(ended.cause, Cause::Ended);
+        let protocol = shell("echo VERSION 2; read end").await.unwrap_err();
+        assert_eq!(protocol.cause, Cause::Protocol);
+        let absent = Launch::client("/nonexistent", "state", "a").start().await;
+        assert_eq!(absent.unwrap_err().cause, Cause::Spawn);
+        let launch = Launch::client("/bin/sh", "state", "a").args(["-c", "read end"]);
+        let silent = launch.within(Duration::from_millis(50)).start().await;
+        assert_eq!(silent.unwrap_err().cause, Cause::Silent);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_dropped_is_gone() {
+        let pt = shell("echo VERSION 1; echo CMETHODS DONE; while read end; do :; done")
+            .await
+            .unwrap();
+        let pid = i32::try_from(pt.pid()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        drop(pt);
+        // Gone for good, or a zombie that tokio has yet to collect.
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let gone = rustix::process::test_kill_process(pid).is_err();
+        assert!(gone || state.contains(") Z "), "{state}");
+    }
 }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 /// The most descriptors a guest can hold: two streams, a control pipe, a file or two, and room for modules
 /// that dial more than once.
-pub const MAX: usize = 64;
+pub(super) const MAX: usize = 64;
 
 /// What a descriptor stands for.
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Reads nothing.
     Stdin,
     /// Swallows writes: a guest's prints must never reach the conversation with tor.
@@ -36,7 +36,7 @@ pub enum Kind {
 
 /// An open descriptor.
 #[derive(Clone, Debug)]
-pub struct Fd {
+pub(super) struct Fd {
     /// What it stands for.
     pub kind: Kind,
     /// `fdflags` NONBLOCK; everything starts blocking.
@@ -45,13 +45,13 @@ pub struct Fd {
 
 /// The table.
 #[derive(Debug)]
-pub struct Fds {
+pub(super) struct Fds {
     slots: Vec<Option<Fd>>,
 }
 
 impl Fds {
     /// The three standard descriptors, and 3 = `/conf` if there is a configuration.
-    pub fn new(has_conf: bool) -> Self {
+    pub(super) fn new(has_conf: bool) -> Self {
         let mut fds = Fds {
             slots: Vec::with_capacity(8),
         };
@@ -69,7 +69,7 @@ impl Fds {
     }
 
     /// Opens the lowest free number.
-    pub fn open(&mut self, kind: Kind) -> Result<i32, Errno> {
+    pub(super) fn open(&mut self, kind: Kind) -> Result<i32, Errno> {
         let fd = Some(Fd {
             kind,
             nonblock: false,
@@ -89,7 +89,7 @@ impl Fds {
     }
 
     /// The descriptor, or EBADF.
-    pub fn get(&mut self, fd: i32) -> Result<&mut Fd, Errno> {
+    pub(super) fn get(&mut self, fd: i32) -> Result<&mut Fd, Errno> {
         usize::try_from(fd)
             .ok()
             .and_then(|at| self.slots.get_mut(at))
@@ -98,14 +98,14 @@ impl Fds {
     }
 
     /// Takes it out of the table.
-    pub fn close(&mut self, fd: i32) -> Result<Fd, Errno> {
+    pub(super) fn close(&mut self, fd: i32) -> Result<Fd, Errno> {
         self.get(fd)?;
         let at = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
         self.slots[at].take().ok_or(Errno::EBADF)
     }
 
     /// Moves `from` to the number `to`, which must be open too; what was there is given back.
-    pub fn renumber(&mut self, from: i32, to: i32) -> Result<Option<Fd>, Errno> {
+    pub(super) fn renumber(&mut self, from: i32, to: i32) -> Result<Option<Fd>, Errno> {
         self.get(to)?;
         if from == to {
             return Ok(None);

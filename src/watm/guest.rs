@@ -6,19 +6,20 @@
 use super::control::Control;
 use super::errno::Errno;
 use super::fds::{Fd, Fds, Kind};
-use super::stream::Stream;
+use super::stream::{Io, Stream};
 use crate::error::Failure;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use tokio::net::TcpStream;
 use wasmtime::{Memory, StoreLimits, StoreLimitsBuilder};
 
 /// How a guest's dial reaches the network: the host decides where to and by which way.
-pub type Connect =
-    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<TcpStream, Failure>> + Send>> + Send + Sync>;
+pub type Connect = Box<dyn Fn() -> Connecting + Send + Sync>;
+
+/// A dial under way.
+pub type Connecting = Pin<Box<dyn Future<Output = Result<Io, Failure>> + Send>>;
 
 /// The most streams of one guest over its life: an end of its own each, and a few dials that failed.
 const MAX_STREAMS: usize = 16;
@@ -43,7 +44,7 @@ impl Default for Limits {
 }
 
 /// One guest, seen from the host.
-pub struct Guest {
+pub(super) struct Guest {
     /// Its linear memory, known once the instance exists.
     pub(super) memory: Option<Memory>,
     pub(super) fds: Fds,
@@ -75,7 +76,7 @@ pub(super) struct Watch {
 
 impl Guest {
     /// A guest with nothing but its configuration.
-    pub fn new(conf: Option<Arc<[u8]>>, limits: Limits) -> Self {
+    pub(super) fn new(conf: Option<Arc<[u8]>>, limits: Limits) -> Self {
         Guest {
             memory: None,
             fds: Fds::new(conf.is_some()),

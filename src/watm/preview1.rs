@@ -22,7 +22,7 @@ const MAX_RANDOM: u32 = 1 << 20;
 
 /// `proc_exit`, which unwinds the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exit(pub i32);
+pub(super) struct Exit(pub(super) i32);
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,14 +20,14 @@ use tokio::net::TcpStream;
 
 /// Above this many queued bytes the other ends become unreadable: two good socket buffers' worth, so
 /// that a flush never runs dry while the guest is woken.
-pub const HIGH: usize = 256 << 10;
+pub(super) const HIGH: usize = 256 << 10;
 /// Below this many they become readable again: a quarter, so that the guest is not woken for crumbs.
-pub const LOW: usize = 64 << 10;
+pub(super) const LOW: usize = 64 << 10;
 /// With this many a write itself waits: the bound for guests that write more than they read.
-pub const HARD: usize = 4 << 20;
+pub(super) const HARD: usize = 4 << 20;
 /// Writes below this are gathered, reads below it are served from the read-ahead: a system call costs
 /// about as much as copying this much.
-pub const SMALL: usize = 32 << 10;
+pub(super) const SMALL: usize = 32 << 10;
 /// Gathered writes go out when there are this many.
 const GATHER: usize = 64 << 10;
 

@@ -9,5 +9,13 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test says what broke by breaking")]
 
+mod dialling;
+mod ext_orport;
+mod methods;
+mod negotiation;
+mod relaying;
+mod socks_port;
+mod stopping;
 mod support;
 mod tor_network;
+mod upstream_proxy;

@@ -173,6 +173,15 @@ fn arguments_are_judged_inside_the_authentication() {
 }
 
 #[test]
+fn a_request_does_not_show_itself() {
+    let request = request_for(ip("192.0.2.77:443"), b"cert=secret", b"early").unwrap();
+    let shown = format!("{request:?}");
+    for secret in ["77", "443", "secret", "115"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
 fn the_reply_has_ten_bytes() {
     assert_eq!(reply(0), [5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     assert_eq!(reply(5)[1], 5);

@@ -131,7 +131,7 @@ async fn refused_and_silent() {
 async fn the_addresses_of_a_name_are_tried_in_order_and_share_the_time() {
     let (_listener, good) = listener().await;
     let (hole, _queued, _silent) = silent().await;
-    let end = || Instant::now() + Duration::from_secs(6);
+    let end = || Instant::now() + Duration::from_millis(1500);
     let dial = Dial::default();
     let addrs = [closed().await, hole, good];
     let stream = dial.first_of(&addrs, end()).await.unwrap();
@@ -173,22 +173,31 @@ async fn a_bind_address_is_used_except_on_this_machine() {
     assert_eq!(fails(outside), Failure::BindAddress);
 }
 
-#[tokio::test]
-async fn an_unusable_source_that_binds_is_told_apart() {
-    // Loopback cannot reach outside; the kernel says so without sending anything.
-    let dial = Dial {
+#[cfg(target_os = "linux")]
+#[test]
+fn errors_of_the_source_address_are_told_apart() {
+    use rustix::io::Errno;
+
+    let bound = Dial {
         bind_v4: Some(Ipv4Addr::LOCALHOST),
-        ..within(Duration::from_secs(1))
+        ..Dial::default()
     };
-    let failure = fails(
-        dial.connect(&Target::Ip("192.0.2.2:9".parse().unwrap()))
-            .await,
-    );
-    let told = matches!(
-        failure,
-        Failure::BindAddress | Failure::NetworkUnreachable | Failure::DialTimeout
-    );
-    assert!(told, "{failure:?}");
+    let far: SocketAddr = "192.0.2.2:9".parse().unwrap();
+    let near: SocketAddr = "127.0.0.1:9".parse().unwrap();
+    let told = |dial: &Dial, errno: Errno, addr| {
+        let error = io::Error::from_raw_os_error(errno.raw_os_error());
+        dial.failure(&error, addr)
+    };
+    // What Linux says of a loopback source and a far destination.
+    assert_eq!(told(&bound, Errno::INVAL, far), Failure::BindAddress);
+    assert_eq!(told(&bound, Errno::ADDRNOTAVAIL, far), Failure::BindAddress);
+    assert!(matches!(told(&bound, Errno::INVAL, near), Failure::Host(_)));
+    let unbound = told(&Dial::default(), Errno::ADDRNOTAVAIL, far);
+    assert_eq!(unbound, Failure::NetworkUnreachable);
+    let no_ipv6 = io::Error::from_raw_os_error(Errno::AFNOSUPPORT.raw_os_error());
+    assert_eq!(no_socket(&no_ipv6), Failure::NetworkUnreachable);
+    let full = io::Error::from_raw_os_error(Errno::MFILE.raw_os_error());
+    assert_eq!(no_socket(&full), Failure::Descriptors);
 }
 
 #[tokio::test]
@@ -221,6 +230,15 @@ async fn nothing_goes_around_a_proxy_that_fails() {
     }
     let arrived = timeout(SHORT, target.accept()).await;
     assert!(arrived.is_err(), "a connection went around the proxy");
+}
+
+#[test]
+fn dialling_may_move_between_threads() {
+    fn is_send<T: Send>(future: T) -> T {
+        future
+    }
+    let (dial, target) = (Dial::default(), Target::Name("localhost".into(), 1));
+    drop(is_send(dial.connect(&target)));
 }
 
 #[test]

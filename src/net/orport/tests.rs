@@ -153,8 +153,8 @@ async fn refusals() {
         let (result, ()) = against(|mut relay| async move {
             let said = [&[1, 0][..], &hex(SERVER_HASH), &SERVER_NONCE].concat();
             relay.write_all(&said[..part]).await.unwrap();
-            let mut heard = [0; 1];
-            let _ = relay.read(&mut heard).await;
+            relay.shutdown().await.unwrap();
+            let _ = relay.read_to_end(&mut Vec::new()).await;
         })
         .await;
         assert!(result.unwrap_err().to_string().contains("closed"));

@@ -43,19 +43,29 @@ pub(crate) async fn send(to: &mut (impl AsyncWrite + Unpin), seed: u64, length: 
 
 /// Reads `length` bytes and compares each with stream `seed`.
 pub(crate) async fn expect(from: &mut (impl AsyncRead + Unpin), seed: u64, length: usize) {
+    expect_from(from, seed, 0, length).await;
+}
+
+/// Reads the bytes of stream `seed` from `start`, a multiple of 8, up to `end`, and compares each.
+pub(crate) async fn expect_from(
+    from: &mut (impl AsyncRead + Unpin),
+    seed: u64,
+    start: usize,
+    end: usize,
+) {
     let mut block = vec![0; 64 << 10];
     let mut wanted = vec![0; 64 << 10];
-    let mut done = 0;
-    while done < length {
-        let size = block.len().min(length - done);
+    let mut done = start;
+    while done < end {
+        let size = block.len().min(end - done);
         from.read_exact(&mut block[..size])
             .await
             .unwrap_or_else(|e| {
-                panic!("reading broke in the block after {done} of {length} bytes: {e}")
+                panic!("reading broke in the block after {done} of {end} bytes: {e}")
             });
         fill(seed, done, &mut wanted[..size]);
         if let Some(at) = (0..size).find(|&i| block[i] != wanted[i]) {
-            panic!("byte {} of {length} is wrong", done + at);
+            panic!("byte {} of {end} is wrong", done + at);
         }
         done += size;
     }

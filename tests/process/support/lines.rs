@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 /// The lines of one pipe, read as they come whether or not anybody looks, so that the writer never waits for us.
 #[derive(Clone)]
@@ -11,6 +12,7 @@ pub(crate) struct Lines {
     all: Arc<Mutex<Vec<String>>>,
     /// How many there are, and whether the pipe has ended.
     state: watch::Receiver<(usize, bool)>,
+    reader: Arc<AbortHandle>,
 }
 
 impl Lines {
@@ -19,7 +21,7 @@ impl Lines {
         let all = Arc::new(Mutex::new(Vec::new()));
         let (tell, state) = watch::channel((0, false));
         let keep = all.clone();
-        tokio::spawn(async move {
+        let reader = tokio::spawn(async move {
             let mut pipe = BufReader::new(pipe);
             let mut line = Vec::new();
             while let Ok(1..) = pipe.read_until(b'\n', &mut line).await {
@@ -36,7 +38,18 @@ impl Lines {
             }
             tell.send_modify(|(_, ended)| *ended = true);
         });
-        Lines { all, state }
+        Lines {
+            all,
+            state,
+            reader: Arc::new(reader.abort_handle()),
+        }
+    }
+
+    /// Closes our end of the pipe.
+    pub(crate) async fn close(&self) {
+        self.reader.abort();
+        let mut state = self.state.clone();
+        while state.changed().await.is_ok() {}
     }
 
     /// Line number `n`, as soon as there is one; `None` if the pipe ended before.

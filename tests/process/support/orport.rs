@@ -22,7 +22,12 @@ pub(crate) struct OrPort {
 impl OrPort {
     /// Listens.
     pub(crate) async fn listen() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        OrPort::listen_at(([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// Listens where it did before.
+    pub(crate) async fn listen_at(addr: SocketAddr) -> Self {
+        let listener = TcpListener::bind(addr).await.unwrap();
         let addr = listener.local_addr().unwrap();
         OrPort { listener, addr }
     }

@@ -1,5 +1,5 @@
-//! Sends 64 times what the application sends, without ever waiting for room; the other way bytes
-//! pass as they are. 0 at the first end.
+//! Sends each chunk of up to 256 bytes from the application 64 times, without waiting for room;
+//! the other way bytes pass as they are. 0 at the first end.
 #![cfg_attr(target_family = "wasm", no_std)]
 
 use watm_sdk::Errno;

@@ -1,0 +1,135 @@
+//! Bytes arrive exactly, whatever shape the guest has: the ways in which published modules lose or repeat
+//! them on other hosts.
+
+use crate::tunnel::{Tunnel, tunnel, within};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+const MIB: usize = 1 << 20;
+/// No multiple of any buffer's size, so that a block repeated or left out cannot look right.
+const BLOCK: usize = (64 << 10) + 13;
+
+fn block(salt: u8) -> Vec<u8> {
+    let mut state = u32::from(salt) | 1;
+    let step = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..BLOCK).map(step).collect()
+}
+
+async fn send(mut to: impl AsyncWrite + Unpin, salt: u8, total: usize) {
+    let block = block(salt);
+    let mut left = total;
+    while left > 0 {
+        let n = left.min(BLOCK);
+        to.write_all(&block[..n]).await.expect("the tunnel takes bytes");
+        left -= n;
+    }
+    to.shutdown().await.expect("the tunnel takes the end");
+}
+
+/// Reads exactly `total` bytes of the pattern; `pause` after each read makes a slow reader.
+async fn receive(mut from: impl AsyncRead + Unpin, salt: u8, total: usize, pause: Option<Duration>) {
+    let block = block(salt);
+    let mut buffer = vec![0; 256 << 10];
+    let mut at = 0;
+    while at < total {
+        let room = buffer.len().min(total - at);
+        let n = from.read(&mut buffer[..room]).await.expect("no reset");
+        assert!(n > 0, "the stream ended after {at} of {total} bytes");
+        let mut got = &buffer[..n];
+        while !got.is_empty() {
+            let from = at % BLOCK;
+            let len = got.len().min(BLOCK - from);
+            assert!(got[..len] == block[from..from + len], "wrong bytes at {at}");
+            at += len;
+            got = &got[len..];
+        }
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+async fn up(name: &str, total: usize, pause: Option<Duration>) {
+    let Tunnel { mut app, mut relay, dialer, listener } = tunnel(name).await;
+    within(&format!("{name}, {} MiB up", total / MIB), async {
+        let (mut near, _near_writes) = relay.split();
+        tokio::join!(send(&mut app, 1, total), receive(&mut near, 1, total, pause));
+    })
+    .await;
+    drop((app, relay));
+    within("the sessions' end", async { (dialer.await, listener.await) }).await;
+}
+
+async fn down(name: &str, total: usize) {
+    let Tunnel { app, relay, .. } = tunnel(name).await;
+    let (mut reads, _writes) = app.into_split();
+    within(&format!("{name}, {} MiB down", total / MIB), async {
+        tokio::join!(send(relay, 2, total), receive(&mut reads, 2, total, None));
+    })
+    .await;
+}
+
+/// Everything the application sends comes back, both directions full all the time: a host whose writes
+/// wait deadlocks here.
+async fn echo(name: &str, total: usize) {
+    let Tunnel { app, relay, .. } = tunnel(name).await;
+    let (reads, mut writes) = app.into_split();
+    let (mut relay_reads, mut relay_writes) = relay.into_split();
+    let echo = tokio::spawn(async move {
+        // With an end that only closes when all came back: unfair workers leave at the first end.
+        let _ = tokio::io::copy(&mut relay_reads, &mut relay_writes).await;
+    });
+    within(&format!("{name}, {} MiB of echo", total / MIB), async {
+        let sending = async {
+            let block = block(3);
+            let mut left = total;
+            while left > 0 {
+                let n = left.min(BLOCK);
+                writes.write_all(&block[..n]).await.expect("the tunnel takes bytes");
+                left -= n;
+            }
+        };
+        tokio::join!(sending, receive(reads, 3, total, None));
+    })
+    .await;
+    drop(writes);
+    echo.abort();
+}
+
+macro_rules! shapes {
+    ($($name:ident),*) => {$(
+        mod $name {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn bulk_is_exact() {
+                up(stringify!($name), BULK, None).await;
+                down(stringify!($name), BULK).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_slow_reader_loses_nothing() {
+                up(stringify!($name), 64 * MIB, Some(Duration::from_millis(1))).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn full_duplex_does_not_deadlock() {
+                echo(stringify!($name), 128 * MIB).await;
+            }
+        }
+    )*};
+}
+
+const BULK: usize = 256 * MIB;
+
+shapes!(plain, reverse, upstream_a, upstream_b, upstream_c, tokio_like, blocking);
+
+/// The gibibyte on which an unmodified Go runtime loses every published module.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gibibyte_through_a_published_shape() {
+    up("upstream_a", 1024 * MIB, None).await;
+    up("upstream_c", 1024 * MIB, None).await;
+}

@@ -1,0 +1,14 @@
+//! Guest programs against the host's rules: real modules, real sockets, no tor.
+//!
+//! Each test runs one or two sessions in this process: an application on one side, a peer or a second
+//! session on the other. The guests are those of `watm/test-guests`, each written to need one rule.
+
+mod abi;
+mod bytes;
+mod ends;
+mod misbehaviour;
+mod ptrs;
+mod tunnel;
+
+/// Longer than anything here takes on a slow machine; a test that hangs fails by this.
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(120);
