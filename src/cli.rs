@@ -3,7 +3,7 @@
 //! In: arguments and the parent's environment. Out: the exit code. tor passes the arguments of its `exec`
 //! line through, so the flags that people have in their torrc for obfs4proxy and lyrebird are taken too.
 
-use crate::config::{Config, MAX_CONNECTIONS};
+use crate::config::{CLIENT_CONNECTIONS, Config, SERVER_CONNECTIONS};
 use crate::error::Severity;
 use crate::log::{self, Sink};
 use crate::net::dial::Dial;
@@ -66,9 +66,9 @@ struct Run {
     /// Give a transport's module this configuration (a JSON object, or whatever the module reads)
     #[arg(long = "config", value_name = "NAME=FILE", value_parser = named_file)]
     configs: Vec<(String, PathBuf)>,
-    /// Connections at a time
-    #[arg(long, value_name = "N", default_value_t = MAX_CONNECTIONS as u32, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max_connections: u32,
+    /// Connections at a time [default: 1536 on a client, 4096 on a bridge]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: Option<u32>,
     /// Processor threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -256,7 +256,7 @@ fn as_transport(run: Run, variable: env::Lookup<'_>, runtime: Runtime) -> ExitCo
     let config = Config {
         modules: run.modules,
         configs: run.configs,
-        max_connections: run.max_connections as usize,
+        max_connections: run.max_connections.map(|n| n as usize),
         log_level: run.log_level,
         log_file: run.enable_logging,
         unsafe_logging: run.unsafe_logging,
@@ -357,7 +357,12 @@ async fn serve(config: &Config, environment: Environment, state: &State, ipc: &I
         bind_v6: environment.bind_v6,
         ..Dial::default()
     };
-    let registry = match Registry::new(config, state) {
+    let side = match environment.role {
+        Role::Client(_) => CLIENT_CONNECTIONS,
+        Role::Server(_) => SERVER_CONNECTIONS,
+    };
+    let slots = config.max_connections.unwrap_or(side);
+    let registry = match Registry::new(config, slots, state) {
         Ok(registry) => registry,
         Err(failure) => {
             ipc.log(Severity::Error, &failure.to_string());

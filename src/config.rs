@@ -3,9 +3,11 @@
 use crate::error::Severity;
 use std::path::PathBuf;
 
-/// Most connections at a time, unless the operator says otherwise. A bridge's is what a default
-/// `vm.max_map_count` and a gigabyte of memory carry with room to spare; a client of tor has a few.
-pub const MAX_CONNECTIONS: usize = 4096;
+/// A bridge's connections at a time, unless the operator says otherwise: what a default
+/// `vm.max_map_count` and a gigabyte of memory carry with room to spare.
+pub const SERVER_CONNECTIONS: usize = 4096;
+/// A client's: tor opens a few, other programs may open one per page element.
+pub const CLIENT_CONNECTIONS: usize = 1536;
 
 /// A run as a pluggable transport.
 #[derive(Clone, Debug)]
@@ -14,8 +16,8 @@ pub struct Config {
     pub modules: Vec<(String, PathBuf)>,
     /// The configuration handed to a transport's guests: name and file.
     pub configs: Vec<(String, PathBuf)>,
-    /// Connections at a time.
-    pub max_connections: usize,
+    /// Connections at a time, if not the default of the side.
+    pub max_connections: Option<usize>,
     /// The quietest line that is told.
     pub log_level: Severity,
     /// Whether to keep a log file in the state directory too.
@@ -29,7 +31,7 @@ impl Default for Config {
         Config {
             modules: Vec::new(),
             configs: Vec::new(),
-            max_connections: MAX_CONNECTIONS,
+            max_connections: None,
             log_level: Severity::Notice,
             log_file: false,
             unsafe_logging: false,

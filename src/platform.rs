@@ -83,6 +83,10 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Options for making a new file that only its owner can read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "for transport::state, which does the writing"
+)]
 pub fn private_file() -> std::fs::OpenOptions {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -12,7 +12,7 @@ use crate::transport::State;
 use crate::transport::artefacts::Artefacts;
 use crate::transport::conf::Conf;
 use crate::transport::registry::builtins;
-use crate::watm::{Connect, Host, Io, Limits, Program, Session, Stream};
+use crate::watm::{Connect, Host, Io, Program, Session, Settings, Stream};
 use ::ptrs::args::Args;
 use std::any::TypeId;
 use std::borrow::Cow;
@@ -83,7 +83,12 @@ pub struct Side<M> {
 
 impl<M> Default for Builder<M> {
     fn default() -> Self {
-        Builder { args: Vec::new(), state: None, handshake: HANDSHAKE, module: PhantomData }
+        Builder {
+            args: Vec::new(),
+            state: None,
+            handshake: HANDSHAKE,
+            module: PhantomData,
+        }
     }
 }
 
@@ -114,19 +119,26 @@ impl<M: Module> Builder<M> {
     }
 
     fn conf(&self) -> Result<Option<Arc<[u8]>>, Failure> {
-        let args = self.args.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes()));
+        let args = self
+            .args
+            .iter()
+            .map(|(key, value)| (key.as_bytes(), value.as_bytes()));
         Conf::new(None).map_err(Failure::Arguments)?.file(args)
     }
 
     async fn session(&self) -> Result<Session, Failure> {
         let state = self.state.clone();
         let program = tokio::task::spawn_blocking(move || program::<M>(state)).await;
-        let program = program.map_err(|_| Failure::Host("compiling the module was broken off".to_owned()))??;
+        let program = program
+            .map_err(|_| Failure::Host("compiling the module was broken off".to_owned()))??;
         Session::new(&program, self.conf()?).await
     }
 
     /// Runs the handshake and leaves the session to run by itself.
-    async fn establish(self, role: impl AsyncFnOnce(&mut Session, Stream) -> Result<(), Failure>) -> Result<DuplexStream, Failure> {
+    async fn establish(
+        self,
+        role: impl AsyncFnOnce(&mut Session, Stream) -> Result<(), Failure>,
+    ) -> Result<DuplexStream, Failure> {
         let (ours, theirs) = duplex(IN_FLIGHT);
         let inner = Stream::gated(Io::Any(Box::new(theirs)), &[]);
         let handshake = async {
@@ -135,8 +147,9 @@ impl<M: Module> Builder<M> {
             Ok(session)
         };
         let seconds = self.handshake.as_secs();
-        let mut session =
-            timeout(self.handshake, handshake).await.unwrap_or(Err(Failure::HandshakeTimeout(seconds)))?;
+        let mut session = timeout(self.handshake, handshake)
+            .await
+            .unwrap_or(Err(Failure::HandshakeTimeout(seconds)))?;
         session.inner().open();
         tokio::spawn(session.run());
         Ok(ours)
@@ -148,7 +161,10 @@ fn program<M: Module>(state: Option<PathBuf>) -> Result<Arc<Program>, Failure> {
     static HOST: OnceLock<Result<Host, Failure>> = OnceLock::new();
     static PROGRAMS: Mutex<Option<HashMap<TypeId, Arc<Program>>>> = Mutex::new(None);
 
-    let host = HOST.get_or_init(|| Host::new(SLOTS, Limits::default())).as_ref().map_err(Clone::clone)?;
+    let host = HOST
+        .get_or_init(|| Host::new(Settings::for_slots(SLOTS)))
+        .as_ref()
+        .map_err(Clone::clone)?;
     let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
     let programs = programs.get_or_insert_default();
     if let Some(program) = programs.get(&TypeId::of::<M>()) {
@@ -158,7 +174,10 @@ fn program<M: Module>(state: Option<PathBuf>) -> Result<Arc<Program>, Failure> {
     let wasm = M::wasm();
     let program = match state.and_then(|dir| State::open(dir).ok()) {
         Some(state) => Artefacts::open(&state).program(host, &wasm).map_err(bad)?,
-        None => host.compile(&wasm).and_then(|artefact| host.load(&artefact)).map_err(bad)?,
+        None => host
+            .compile(&wasm)
+            .and_then(|artefact| host.load(&artefact))
+            .map_err(bad)?,
     };
     let program = Arc::new(program);
     programs.insert(TypeId::of::<M>(), Arc::clone(&program));
@@ -169,11 +188,16 @@ fn program<M: Module>(state: Option<PathBuf>) -> Result<Arc<Program>, Failure> {
 fn once(connecting: impl Future<Output = Result<Io, Failure>> + Send + 'static) -> Connect {
     let connecting = Mutex::new(Some(connecting));
     Box::new(move || {
-        let connecting = connecting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let connecting = connecting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         Box::pin(async move {
             match connecting {
                 Some(connecting) => connecting.await,
-                None => Err(Failure::Host("the caller's one connection was used already".to_owned())),
+                None => Err(Failure::Host(
+                    "the caller's one connection was used already".to_owned(),
+                )),
             }
         })
     })
@@ -209,7 +233,9 @@ macro_rules! shared_settings {
         }
 
         fn build(&self) -> Side<M> {
-            Side { builder: self.clone() }
+            Side {
+                builder: self.clone(),
+            }
         }
 
         fn options(&mut self, args: &Args) -> Result<&mut Self, Failure> {
@@ -262,7 +288,9 @@ where
 
     fn get_client_params(&self) -> String {
         let mut args = Args::new();
-        self.args.iter().for_each(|(key, value)| args.add(key, value));
+        self.args
+            .iter()
+            .for_each(|(key, value)| args.add(key, value));
         args.encode_smethod_args()
     }
 }
@@ -284,12 +312,18 @@ where
                 Err(error) => Err(Failure::Host(error.to_string())),
             }
         };
-        Box::pin(self.builder.establish(async move |session, inner| session.dial(inner, once(connecting)).await))
+        Box::pin(
+            self.builder
+                .establish(async move |session, inner| session.dial(inner, once(connecting)).await),
+        )
     }
 
     fn wrap(self, io: RW) -> Pinned<DuplexStream, Failure> {
         let connecting = std::future::ready(Ok(Io::Any(Box::new(io))));
-        Box::pin(self.builder.establish(async move |session, inner| session.dial(inner, once(connecting)).await))
+        Box::pin(
+            self.builder
+                .establish(async move |session, inner| session.dial(inner, once(connecting)).await),
+        )
     }
 
     fn method_name() -> String {
@@ -308,7 +342,10 @@ where
 
     fn reveal(self, io: RW) -> Pinned<DuplexStream, Failure> {
         let outer = Stream::new(Io::Any(Box::new(io)));
-        Box::pin(self.builder.establish(async move |session, inner| session.accept(inner, outer).await))
+        Box::pin(
+            self.builder
+                .establish(async move |session, inner| session.accept(inner, outer).await),
+        )
     }
 
     fn method_name() -> String {

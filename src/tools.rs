@@ -2,5 +2,4 @@
 
 pub mod compile;
 pub mod demo;
-#[cfg(unix)]
 pub mod parent;

@@ -12,6 +12,7 @@ mod engine;
 mod errno;
 mod fds;
 mod guest;
+mod host;
 mod memory;
 mod preview1;
 mod program;
@@ -23,9 +24,9 @@ mod v1;
 
 pub use control::Control;
 pub use ends::{Finished, quiet};
-pub use engine::Host;
 pub use errno::Errno;
 pub use guest::{Connect, Connecting, Limits};
+pub use host::{Host, Settings};
 pub use program::{MAX_MODULE, ModuleError, Program, Role};
 pub use session::{Outcome, Session};
 pub use stream::{Duplex, Io, Stream};

@@ -172,6 +172,51 @@ fn the_apparmor_line_is_the_same_everywhere() {
     }
 }
 
+#[test]
+fn every_dependency_is_used_and_has_its_row() {
+    let mut direct = BTreeSet::new();
+    let mut section = String::new();
+    for line in read(&root().join("Cargo.toml")).lines() {
+        if line.starts_with('[') {
+            section = line.to_owned();
+        } else if section.ends_with("dependencies]")
+            && let Some((name, _)) = line.split_once(" = ")
+        {
+            direct.insert(name.to_owned());
+        }
+    }
+    assert!(direct.len() > 10, "only {direct:?} found in Cargo.toml");
+
+    let page = read(&root().join("docs/design/dependencies.md"));
+    let cells = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let rows: BTreeSet<String> = cells
+        .skip(1)
+        .flat_map(|cell| cell.split(", "))
+        .filter_map(|part| part.split(' ').next())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(
+        direct, rows,
+        "the table in docs/design/dependencies.md is not what Cargo.toml has"
+    );
+
+    let code: Vec<String> = ["src", "tests", "benches"]
+        .iter()
+        .flat_map(|folder| files(&root().join(folder), "rs"))
+        .map(|file| read(&file))
+        .collect();
+    // wasmtime-wasi waits for the host side of components.
+    for name in direct.iter().filter(|name| *name != "wasmtime-wasi") {
+        let path = format!("{}::", name.replace('-', "_"));
+        assert!(
+            code.iter().any(|text| text.contains(&path)),
+            "nothing uses the dependency {name}"
+        );
+    }
+}
+
 /// The options in a text: `--` and a word.
 fn options(text: &str) -> BTreeSet<String> {
     let not_of_a_word =
@@ -211,26 +256,41 @@ fn blocks(markdown: &str, language: &str) -> Vec<String> {
 
 /// Every Markdown file of the project: at the root and below `docs`.
 fn documents() -> Vec<PathBuf> {
+    let mut found = files(&root().join("docs"), "md");
+    for entry in root()
+        .read_dir()
+        .expect("the root of the project can be read")
+    {
+        let path = entry.expect("the root of the project can be read").path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+    assert!(
+        found.len() >= 5,
+        "the project has more documents than {found:?}"
+    );
+    found
+}
+
+/// The files below a folder whose names end so, sorted.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![root().to_owned(), root().join("docs")];
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in folder
             .read_dir()
             .expect("a folder of the project can be read")
         {
             let path = entry.expect("a folder of the project can be read").path();
-            if path.extension().is_some_and(|extension| extension == "md") {
-                found.push(path);
-            } else if path.is_dir() && folder != root() {
+            if path.is_dir() {
                 folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
             }
         }
     }
     found.sort();
-    assert!(
-        found.len() >= 5,
-        "the project has more documents than {found:?}"
-    );
     found
 }
 

@@ -126,10 +126,7 @@ impl Dial {
                 Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
-            // That this machine lacks one of the two IPs says least of all.
-            if error != Failure::NetworkUnreachable || failure == Failure::Unresolved {
-                failure = error;
-            }
+            failure = more_telling(failure, error);
         }
         Err(failure)
     }
@@ -183,6 +180,15 @@ impl Dial {
             }
             failure => failure,
         }
+    }
+}
+
+/// Of two failures, the later one, unless it only says that this machine lacks one of the two IPs.
+fn more_telling(before: Failure, now: Failure) -> Failure {
+    match (&before, &now) {
+        (Failure::Unresolved, _) => now,
+        (_, Failure::NetworkUnreachable) => before,
+        _ => now,
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::error::Severity;
 use crate::log;
 use crate::transport::state::{State, read_named};
-use crate::watm::{Host, Limits, MAX_MODULE};
+use crate::watm::{Host, MAX_MODULE, Settings};
 use anyhow::{Context, bail};
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,9 +19,16 @@ pub struct Options {
     /// Where to write the result [default: the module's name with .cwasm]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// For systems that forbid making code at run time (W^X): for the interpreter, not the processor
+    #[arg(long)]
+    interpreter: bool,
 }
 
 /// Compiles, and says where the result is.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no tor listens to a tool that a person runs"
+)]
 pub fn run(options: &Options) -> anyhow::Result<()> {
     log::init(
         Severity::Warning,
@@ -36,7 +43,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     if Host::is_artefact(&wasm) {
         bail!("{file} is compiled already");
     }
-    let host = Host::new(1, Limits::default())?;
+    let host = Host::new(Settings {
+        interpret: options.interpreter,
+        ..Settings::for_slots(1)
+    })?;
     let artefact = host
         .compile(&wasm)
         .map_err(|error| anyhow::anyhow!("{file} {error}"))?;

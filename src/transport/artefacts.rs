@@ -44,14 +44,11 @@ impl Artefacts {
 
     /// The program of a module, compiled only if it was not compiled before.
     pub fn program(&self, host: &Host, wasm: &[u8]) -> Result<Program, ModuleError> {
-        let Some((folder, key)) = &self.folder else {
+        let (Some((folder, key)), Some(compatibility)) = (&self.folder, host.compatibility())
+        else {
             return host.load(&host.compile(wasm)?);
         };
-        let name = format!(
-            "{}-{}.cwasm",
-            hex(&Sha256::digest(wasm)),
-            host.compatibility()
-        );
+        let name = format!("{}-{compatibility}.cwasm", hex(&Sha256::digest(wasm)));
         match open(folder, key, &name).map(|artefact| host.load(&artefact)) {
             Some(Ok(program)) => return Ok(program),
             Some(Err(error)) => {

@@ -5,7 +5,7 @@ use super::conf::{Conf, MAX_CONF};
 use super::state::{State, read_named, read_trusted};
 use crate::config::Config;
 use crate::error::Failure;
-use crate::watm::{Host, Limits, MAX_MODULE, ModuleError, Program, Role};
+use crate::watm::{Host, MAX_MODULE, ModuleError, Program, Role, Settings};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,9 +38,9 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts the wasm side.
-    pub fn new(config: &Config, state: &State) -> Result<Registry, Failure> {
-        let host = Host::new(config.max_connections, Limits::default())?;
+    /// Starts the wasm side, for so many connections at a time.
+    pub fn new(config: &Config, slots: usize, state: &State) -> Result<Registry, Failure> {
+        let host = Host::new(Settings::for_slots(slots))?;
         for note in host.notes() {
             tracing::warn!("{note}");
         }
@@ -66,7 +66,7 @@ impl Registry {
     /// Makes a transport ready for a role. The error is one sentence that names the file.
     pub fn load(&self, name: &str, role: Role) -> Result<Transport, String> {
         let (program, what) = match self.modules.iter().find(|(known, _)| known == name) {
-            Some((_, path)) => (self.from_file(path)?, path.display().to_string()),
+            Some((_, path)) => (self.load_file(path)?, path.display().to_string()),
             None => {
                 let (_, wasm) = BUILTINS
                     .iter()
@@ -96,7 +96,7 @@ impl Registry {
         })
     }
 
-    fn from_file(&self, path: &Path) -> Result<Program, String> {
+    fn load_file(&self, path: &Path) -> Result<Program, String> {
         let what = path.display();
         let unreadable = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => {

@@ -50,7 +50,7 @@ pub enum ModuleError {
     Compile(String),
     /// A runtime-only build was given a module.
     #[error(
-        "is not compiled, and this build of ouzel cannot compile: run `ouzel compile` of a full build on it"
+        "is not compiled, and this build of ouzel cannot compile: run `ouzel compile` of a full build on its .wasm and name the result with --module NAME=FILE"
     )]
     CannotCompile,
     /// An artefact of another version, other settings or another machine.
@@ -58,6 +58,9 @@ pub enum ModuleError {
         "was compiled for another version of ouzel or another machine ({0}); run `ouzel compile` again"
     )]
     Artefact(String),
+    /// It needs more than a slot of the pool, and the engine for that does not start.
+    #[error("needs an engine of its own, and {0}")]
+    NoEngine(String),
     /// It speaks another ABI than WATM v1.
     #[error("{0}")]
     Abi(&'static str),

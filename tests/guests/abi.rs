@@ -8,7 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 #[tokio::test]
 async fn preview1_answers_what_guests_rely_on() {
     for conf in [None, Some(&b"{\"a\":1}"[..])] {
-        let (mut app, mut network, session) = within("the self-check", dialer("abi", conf)).await.expect("no check failed");
+        let (mut app, mut network, session) = within("the self-check", dialer("abi", conf))
+            .await
+            .expect("no check failed");
         let run = tokio::spawn(session.run());
         within("the guest's bytes", async {
             app.write_all(b"hello").await.expect("sent");
@@ -24,17 +26,25 @@ async fn preview1_answers_what_guests_rely_on() {
 
 #[tokio::test]
 async fn the_configuration_is_a_file() {
-    for (conf, expected) in [(None, vec![0xff; 4]), (Some(&b"abc"[..]), b"\0\0\0\x03abc".to_vec())] {
-        let (_app, mut network, session) = dialer("config_echo", conf).await.expect("the handshake");
+    for (conf, expected) in [
+        (None, vec![0xff; 4]),
+        (Some(&b"abc"[..]), b"\0\0\0\x03abc".to_vec()),
+    ] {
+        let (_app, mut network, session) =
+            dialer("config_echo", conf).await.expect("the handshake");
         let _run = tokio::spawn(session.run());
         let mut got = vec![0; expected.len()];
-        within("the configuration", network.read_exact(&mut got)).await.expect("arrived");
+        within("the configuration", network.read_exact(&mut got))
+            .await
+            .expect("arrived");
         assert_eq!(got, expected);
     }
 }
 
 async fn passes_bytes(name: &str) {
-    let Tunnel { mut app, mut relay, .. } = tunnel(name).await;
+    let Tunnel {
+        mut app, mut relay, ..
+    } = tunnel(name).await;
     within(name, async {
         app.write_all(b"ping").await.expect("sent");
         let mut got = [0; 4];
@@ -67,7 +77,10 @@ async fn what_a_guest_prints_goes_nowhere() {
 }
 
 fn refusal(wasm: &[u8]) -> ModuleError {
-    match host().compile(wasm).and_then(|artefact| host().load(&artefact)) {
+    match host()
+        .compile(wasm)
+        .and_then(|artefact| host().load(&artefact))
+    {
         Ok(_) => panic!("the module was taken"),
         Err(error) => error,
     }
@@ -75,15 +88,23 @@ fn refusal(wasm: &[u8]) -> ModuleError {
 
 #[test]
 fn modules_that_cannot_work_are_refused_with_a_reason() {
-    assert!(matches!(refusal(&wasm("final_v1")), ModuleError::Abi(text) if text.contains("final v1")));
-    assert!(matches!(refusal(&wasm("foreign_import")), ModuleError::UnknownImport(_)));
+    assert!(
+        matches!(refusal(&wasm("final_v1")), ModuleError::Abi(text) if text.contains("final v1"))
+    );
+    assert!(matches!(
+        refusal(&wasm("foreign_import")),
+        ModuleError::UnknownImport(_)
+    ));
     assert_eq!(refusal(b"GIF89a"), ModuleError::NotWasm);
     assert_eq!(refusal(b""), ModuleError::NotWasm);
     let mut large = b"\0asm".to_vec();
     large.resize(ouzel::watm::MAX_MODULE + 1, 0);
     assert!(matches!(refusal(&large), ModuleError::TooLarge(_)));
     let mut empty = b"\0asm\x01\0\0\0".to_vec();
-    assert!(matches!(refusal(&empty), ModuleError::MissingExport("watm_init_v1")));
+    assert!(matches!(
+        refusal(&empty),
+        ModuleError::MissingExport("watm_init_v1")
+    ));
     empty[4] = 9;
     assert!(matches!(refusal(&empty), ModuleError::Invalid(_)));
 }

@@ -23,14 +23,21 @@ async fn send(mut to: impl AsyncWrite + Unpin, salt: u8, total: usize) {
     let mut left = total;
     while left > 0 {
         let n = left.min(BLOCK);
-        to.write_all(&block[..n]).await.expect("the tunnel takes bytes");
+        to.write_all(&block[..n])
+            .await
+            .expect("the tunnel takes bytes");
         left -= n;
     }
     to.shutdown().await.expect("the tunnel takes the end");
 }
 
 /// Reads exactly `total` bytes of the pattern; `pause` after each read makes a slow reader.
-async fn receive(mut from: impl AsyncRead + Unpin, salt: u8, total: usize, pause: Option<Duration>) {
+async fn receive(
+    mut from: impl AsyncRead + Unpin,
+    salt: u8,
+    total: usize,
+    pause: Option<Duration>,
+) {
     let block = block(salt);
     let mut buffer = vec![0; 256 << 10];
     let mut at = 0;
@@ -53,14 +60,24 @@ async fn receive(mut from: impl AsyncRead + Unpin, salt: u8, total: usize, pause
 }
 
 async fn up(name: &str, total: usize, pause: Option<Duration>) {
-    let Tunnel { mut app, mut relay, dialer, listener } = tunnel(name).await;
+    let Tunnel {
+        mut app,
+        mut relay,
+        dialer,
+        listener,
+    } = tunnel(name).await;
     within(&format!("{name}, {} MiB up", total / MIB), async {
         let (mut near, _near_writes) = relay.split();
-        tokio::join!(send(&mut app, 1, total), receive(&mut near, 1, total, pause));
+        tokio::join!(
+            send(&mut app, 1, total),
+            receive(&mut near, 1, total, pause)
+        );
     })
     .await;
     drop((app, relay));
-    within("the sessions' end", async { (dialer.await, listener.await) }).await;
+    for end in [dialer, listener] {
+        within("the session's end", end).await.expect("no panic");
+    }
 }
 
 async fn down(name: &str, total: usize) {
@@ -88,7 +105,10 @@ async fn echo(name: &str, total: usize) {
             let mut left = total;
             while left > 0 {
                 let n = left.min(BLOCK);
-                writes.write_all(&block[..n]).await.expect("the tunnel takes bytes");
+                writes
+                    .write_all(&block[..n])
+                    .await
+                    .expect("the tunnel takes bytes");
                 left -= n;
             }
         };
@@ -125,7 +145,9 @@ macro_rules! shapes {
 
 const BULK: usize = 256 * MIB;
 
-shapes!(plain, reverse, upstream_a, upstream_b, upstream_c, tokio_like, blocking);
+shapes!(
+    plain, reverse, upstream_a, upstream_b, upstream_c, tokio_like, blocking
+);
 
 /// The gibibyte on which an unmodified Go runtime loses every published module.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,17 +5,30 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn reply_after_fin(name: &str) {
-    let Tunnel { mut app, mut relay, dialer, listener } = tunnel(name).await;
+    let Tunnel {
+        mut app,
+        mut relay,
+        dialer,
+        listener,
+    } = tunnel(name).await;
     within("half-close", async {
         app.write_all(b"question").await.expect("sent");
         app.shutdown().await.expect("half-closed");
         let mut question = Vec::new();
-        relay.read_to_end(&mut question).await.expect("the end arrives");
+        relay
+            .read_to_end(&mut question)
+            .await
+            .expect("the end arrives");
         assert_eq!(question, b"question");
-        relay.write_all(b"an answer after the end").await.expect("the other direction lives");
+        relay
+            .write_all(b"an answer after the end")
+            .await
+            .expect("the other direction lives");
         relay.shutdown().await.expect("ended");
         let mut answer = Vec::new();
-        app.read_to_end(&mut answer).await.expect("the answer arrives");
+        app.read_to_end(&mut answer)
+            .await
+            .expect("the answer arrives");
         assert_eq!(answer, b"an answer after the end");
         for end in [dialer, listener] {
             end.await.expect("no panic").result.expect("a clean end");
@@ -33,11 +46,20 @@ async fn a_reply_after_the_clients_fin_arrives() {
 /// A guest that leaves at the first end it sees: what both sides had sent before arrives all the same.
 #[tokio::test]
 async fn unread_bytes_hide_an_end() {
-    for name in ["upstream_a", "upstream_c", "half_exit", "tokio_like", "blocking"] {
+    for name in [
+        "upstream_a",
+        "upstream_c",
+        "half_exit",
+        "tokio_like",
+        "blocking",
+    ] {
         let (mut app, mut network, session) = dialer(name, None).await.expect("the handshake");
         within(name, async {
             // Both are there before the guest looks: the network's end, and bytes of the application.
-            network.write_all(b"last words of the network").await.expect("sent");
+            network
+                .write_all(b"last words of the network")
+                .await
+                .expect("sent");
             network.shutdown().await.expect("ended");
             app.write_all(&[7; 100_000]).await.expect("sent");
             let run = tokio::spawn(session.run());
@@ -45,7 +67,10 @@ async fn unread_bytes_hide_an_end() {
             app.read_to_end(&mut heard).await.expect("no reset");
             assert_eq!(heard, b"last words of the network", "{name}");
             let mut got = vec![0; 100_000];
-            network.read_exact(&mut got).await.unwrap_or_else(|error| panic!("{name} lost bytes: {error}"));
+            network
+                .read_exact(&mut got)
+                .await
+                .unwrap_or_else(|error| panic!("{name} lost bytes: {error}"));
             drop((app, network));
             run.await.expect("no panic");
         })
@@ -80,9 +105,14 @@ async fn a_reset_reaches_the_other_side_as_a_reset() {
     let (mut app, network, session) = dialer("plain", None).await.expect("the handshake");
     let run = tokio::spawn(session.run());
     within("a reset", async {
-        socket2::SockRef::from(&network).set_linger(Some(Duration::ZERO)).expect("set");
+        socket2::SockRef::from(&network)
+            .set_linger(Some(Duration::ZERO))
+            .expect("set");
         drop(network);
-        let error = app.read_to_end(&mut Vec::new()).await.expect_err("no clean end");
+        let error = app
+            .read_to_end(&mut Vec::new())
+            .await
+            .expect_err("no clean end");
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         assert!(run.await.expect("no panic").result.is_err());
     })

@@ -3,6 +3,11 @@
 //! Each test runs one or two sessions in this process: an application on one side, a peer or a second
 //! session on the other. The guests are those of `watm/test-guests`, each written to need one rule.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test is the application and the peer, and reads the guests from the tree"
+)]
+
 mod abi;
 mod bytes;
 mod ends;

@@ -12,8 +12,15 @@ async fn outcome(name: &str) -> Failure {
     let run = tokio::spawn(session.run());
     app.write_all(b"x").await.expect("sent");
     let error = within(name, app.read_to_end(&mut Vec::new())).await;
-    assert!(error.is_err(), "{name}: a failure must not look like an end");
-    within(name, run).await.expect("no panic").result.expect_err("it failed")
+    assert!(
+        error.is_err(),
+        "{name}: a failure must not look like an end"
+    );
+    within(name, run)
+        .await
+        .expect("no panic")
+        .result
+        .expect_err("it failed")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -25,9 +32,13 @@ async fn failures_of_the_worker_are_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_of_the_handshake_are_named() {
-    let failure = |name| async move { dialer(name, None).await.err().expect("the handshake fails") };
+    let failure =
+        |name| async move { dialer(name, None).await.err().expect("the handshake fails") };
     assert!(matches!(failure("trap_dial").await, Failure::Trap(_)));
-    assert_eq!(within("spin_dial", failure("spin_dial")).await, Failure::Stuck);
+    assert_eq!(
+        within("spin_dial", failure("spin_dial")).await,
+        Failure::Stuck
+    );
     assert!(matches!(failure("refuse").await, Failure::Module(text) if text.contains("EPROTO")));
 }
 
@@ -44,7 +55,9 @@ async fn a_spinning_guest_disturbs_nobody() {
     let (mut spinning, _network, session) = dialer("spin", None).await.expect("the handshake");
     let spin = tokio::spawn(session.run());
     spinning.write_all(b"x").await.expect("sent");
-    let Tunnel { mut app, mut relay, .. } = tunnel("plain").await;
+    let Tunnel {
+        mut app, mut relay, ..
+    } = tunnel("plain").await;
     let mut rounds = 0;
     while !spin.is_finished() {
         within("a neighbour's round trip", async {
@@ -55,7 +68,10 @@ async fn a_spinning_guest_disturbs_nobody() {
         .await;
         rounds += 1;
     }
-    assert!(rounds > 10, "only {rounds} round trips while the other guest was stopped");
+    assert!(
+        rounds > 10,
+        "only {rounds} round trips while the other guest was stopped"
+    );
 }
 
 /// 64 bytes out for each one in, towards a reader that stops: the bound holds, and nothing is lost.
@@ -97,15 +113,22 @@ async fn a_failed_handshake_on_a_server_is_quiet() {
         let (mut prober, outer) = pair().await;
         let until = Instant::now() + Duration::from_secs(4);
         let server = tokio::spawn(async move {
-            let mut session = Session::new(&program(name), None).await.expect("an instance");
+            let mut session = Session::new(&program(name), None)
+                .await
+                .expect("an instance");
             let inner = Stream::gated(Io::Unconnected, &[]);
-            session.accept(inner, Stream::new(outer)).await.expect_err("the handshake fails");
+            session
+                .accept(inner, Stream::new(outer))
+                .await
+                .expect_err("the handshake fails");
             let outer = session.into_outer().expect("the connection comes back");
             quiet(outer, until).await;
         });
         prober.write_all(&[0x16; 5000]).await.expect("sent");
         let mut said = Vec::new();
-        within(name, prober.read_to_end(&mut said)).await.expect("a FIN, no RST");
+        within(name, prober.read_to_end(&mut said))
+            .await
+            .expect("a FIN, no RST");
         assert!(said.is_empty(), "{name} answered");
         assert!(Instant::now() >= until, "{name} closed early");
         drop(prober);
@@ -117,9 +140,17 @@ async fn a_failed_handshake_on_a_server_is_quiet() {
 #[tokio::test]
 async fn a_probers_own_end_closes_at_once() {
     let (mut prober, outer) = pair().await;
-    let server = tokio::spawn(quiet(Stream::new(outer), Instant::now() + Duration::from_secs(3600)));
-    prober.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("sent");
+    let server = tokio::spawn(quiet(
+        Stream::new(outer),
+        Instant::now() + Duration::from_secs(3600),
+    ));
+    prober
+        .write_all(b"GET / HTTP/1.1\r\n\r\n")
+        .await
+        .expect("sent");
     prober.shutdown().await.expect("ended");
-    within("the FIN", prober.read_to_end(&mut Vec::new())).await.expect("a FIN, no RST");
+    within("the FIN", prober.read_to_end(&mut Vec::new()))
+        .await
+        .expect("a FIN, no RST");
     within("the close", server).await.expect("no panic");
 }

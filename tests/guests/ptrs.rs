@@ -17,7 +17,9 @@ where
     let client = T::client_builder().build();
     let server = T::server_builder().build();
     let (near, far) = tokio::join!(ClientTransport::wrap(client, near), server.reveal(far));
-    let (Ok(mut near), Ok(mut far)) = (near, far) else { panic!("{}: the handshake failed", T::name()) };
+    let (Ok(mut near), Ok(mut far)) = (near, far) else {
+        panic!("{}: the handshake failed", T::name())
+    };
     within("the round trip", async {
         near.write_all(b"ping").await.expect("sent");
         near.shutdown().await.expect("half-closed");
@@ -43,14 +45,22 @@ async fn plain_and_reverse_work_for_programs_written_against_ptrs() {
 #[tokio::test]
 async fn a_connection_may_still_be_under_way() {
     let (near, far) = pair().await;
-    let mut builder = <ouzel::ptrs::Watm<ouzel::ptrs::Plain> as PluggableTransport<TcpStream>>::client_builder();
-    let client = ClientBuilder::<TcpStream>::timeout(&mut builder, None).expect("taken").clone();
+    let mut builder =
+        <ouzel::ptrs::Watm<ouzel::ptrs::Plain> as PluggableTransport<TcpStream>>::client_builder();
+    let client = ClientBuilder::<TcpStream>::timeout(&mut builder, None)
+        .expect("taken")
+        .clone();
     let client = ClientBuilder::<TcpStream>::build(&client);
     let dialling = Box::pin(async move { Ok::<_, std::io::Error>(near) });
     let server = ServerBuilder::<TcpStream>::build(&builder);
-    let (near, far) = tokio::join!(client.establish(dialling), ServerTransport::reveal(server, far));
+    let (near, far) = tokio::join!(
+        client.establish(dialling),
+        ServerTransport::reveal(server, far)
+    );
     let (mut near, mut far) = (near.expect("dialled"), far.expect("accepted"));
     near.write_all(b"x").await.expect("sent");
     let mut got = [0; 1];
-    within("the byte", far.read_exact(&mut got)).await.expect("arrived");
+    within("the byte", far.read_exact(&mut got))
+        .await
+        .expect("arrived");
 }

@@ -2,7 +2,7 @@
 
 use crate::DEADLINE;
 use ouzel::error::Failure;
-use ouzel::watm::{Connect, Host, Io, Limits, Outcome, Program, Session, Stream};
+use ouzel::watm::{Connect, Host, Io, Outcome, Program, Session, Settings, Stream};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -12,18 +12,23 @@ use tokio::time::timeout;
 
 pub(crate) fn host() -> &'static Host {
     static HOST: OnceLock<Host> = OnceLock::new();
-    HOST.get_or_init(|| Host::new(64, Limits::default()).expect("the engine starts"))
+    HOST.get_or_init(|| Host::new(Settings::for_slots(64)).expect("the engine starts"))
 }
 
 fn file(name: &str) -> PathBuf {
     let dist = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("watm/dist");
     let built_in = dist.join(format!("{name}.wasm"));
-    if built_in.exists() { built_in } else { dist.join("test-guests").join(format!("{name}.wasm")) }
+    if built_in.exists() {
+        built_in
+    } else {
+        dist.join("test-guests").join(format!("{name}.wasm"))
+    }
 }
 
 pub(crate) fn wasm(name: &str) -> Vec<u8> {
     let path = file(name);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make wasm`", path.display()))
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `make wasm`", path.display()))
 }
 
 pub(crate) fn program(name: &str) -> Arc<Program> {
@@ -32,12 +37,16 @@ pub(crate) fn program(name: &str) -> Arc<Program> {
 }
 
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("{what}: nothing happened in time"))
+    timeout(DEADLINE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: nothing happened in time"))
 }
 
 /// Both ends of a TCP connection.
 pub(crate) async fn pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a loopback port");
     let at = listener.local_addr().expect("bound");
     let (near, far) = tokio::join!(TcpStream::connect(at), listener.accept());
     (near.expect("connected"), far.expect("accepted").0)
@@ -53,7 +62,10 @@ pub(crate) fn once(socket: TcpStream) -> Connect {
 }
 
 /// A dialer whose handshake is done: the application, the network, and the session to run.
-pub(crate) async fn dialer(name: &str, conf: Option<&[u8]>) -> Result<(TcpStream, TcpStream, Session), Failure> {
+pub(crate) async fn dialer(
+    name: &str,
+    conf: Option<&[u8]>,
+) -> Result<(TcpStream, TcpStream, Session), Failure> {
     let (app, inner) = pair().await;
     let (outer, network) = pair().await;
     let mut session = Session::new(&program(name), conf.map(Into::into)).await?;
@@ -63,9 +75,15 @@ pub(crate) async fn dialer(name: &str, conf: Option<&[u8]>) -> Result<(TcpStream
 }
 
 /// A listener whose handshake is done, for this connection from the network.
-pub(crate) async fn listener(name: &str, outer: TcpStream, conf: Option<&[u8]>) -> Result<(TcpStream, Session), Failure> {
+pub(crate) async fn listener(
+    name: &str,
+    outer: TcpStream,
+    conf: Option<&[u8]>,
+) -> Result<(TcpStream, Session), Failure> {
     let mut session = Session::new(&program(name), conf.map(Into::into)).await?;
-    session.accept(Stream::gated(Io::Unconnected, &[]), Stream::new(outer)).await?;
+    session
+        .accept(Stream::gated(Io::Unconnected, &[]), Stream::new(outer))
+        .await?;
     let (relay, inner) = pair().await;
     session.inner().attach(inner);
     session.inner().open();
@@ -83,8 +101,15 @@ pub(crate) struct Tunnel {
 pub(crate) async fn tunnel(name: &str) -> Tunnel {
     within("the tunnel's handshake", async {
         let (app, network, dialer) = dialer(name, None).await.expect("the dialer's handshake");
-        let (relay, listener) = listener(name, network, None).await.expect("the listener's handshake");
-        Tunnel { app, relay, dialer: tokio::spawn(dialer.run()), listener: tokio::spawn(listener.run()) }
+        let (relay, listener) = listener(name, network, None)
+            .await
+            .expect("the listener's handshake");
+        Tunnel {
+            app,
+            relay,
+            dialer: tokio::spawn(dialer.run()),
+            listener: tokio::spawn(listener.run()),
+        }
     })
     .await
 }

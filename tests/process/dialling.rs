@@ -1,6 +1,6 @@
 //! What a client does between the CONNECT and its reply: the dial, the codes of its failures, the source address.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use crate::support::deadline::{soon, within};
 use crate::support::pt::{Launch, Pt};
 use crate::support::socks::{Refusal, Target, open};
+use crate::support::strace::Traced;
 
 async fn client(adjust: impl Fn(Launch) -> Launch) -> (Pt, SocketAddr) {
     let pt = adjust(Launch::client("plain")).ready().await;
@@ -61,10 +62,7 @@ async fn a_connection_that_nobody_answers_is_reply_06() {
     raw.send(&[5, 1, 0]).await;
     raw.take(2).await.unwrap();
     raw.send(&Target::from(target).connect()).await;
-    let reply = raw
-        .take_within(Duration::from_secs(90), 10)
-        .await
-        .unwrap();
+    let reply = raw.take_within(Duration::from_secs(90), 10).await.unwrap();
     assert_eq!(reply[1], 6, "{reply:?}");
     pt.logs(&["timed out"]).await;
 }
@@ -89,15 +87,25 @@ async fn a_dialled_connection_is_given_up_when_the_application_leaves() {
 
 #[tokio::test]
 async fn the_outbound_bind_address_is_the_source_of_connections() {
-    let (_pt, socks) =
-        client(|launch| launch.set("TOR_PT_OUTBOUND_BIND_ADDRESS_V4", "127.0.0.9")).await;
-    // 0.0.0.0 is this machine and yet no loopback address, for which the variable would not count.
-    let far = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let port = far.local_addr().unwrap().port();
-    let target = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    let _near = open(socks, &target.into(), b"").await.unwrap();
-    let (_, from) = soon("the far end", far.accept()).await.unwrap();
-    assert_eq!(from.ip(), Ipv4Addr::new(127, 0, 0, 9));
+    let launch = Launch::client("plain").set("TOR_PT_OUTBOUND_BIND_ADDRESS_V4", "127.0.0.9");
+    let traced = Traced::ready(launch, &["-e", "trace=bind,connect"]).await;
+    let socks = traced.pt.method("plain").await.addr;
+    // The kernel sends nothing from a loopback address to another machine: it says no, and nothing leaves.
+    let target: SocketAddr = "192.0.2.77:443".parse().unwrap();
+    open(socks, &target.into(), b"").await.unwrap_err();
+    let calls = traced.calls().await;
+    let fd_of = |name: &str, address: &str| {
+        let address = format!("inet_addr(\"{address}\")");
+        let call = calls
+            .iter()
+            .position(|call| call.starts_with(name) && call.contains(&address))
+            .unwrap_or_else(|| panic!("no {name} {address} in {calls:?}"));
+        let fd = calls[call].split(['(', ',']).nth(1).unwrap().to_owned();
+        (call, fd)
+    };
+    let (bind, bound) = fd_of("bind(", "127.0.0.9");
+    let (connect, connected) = fd_of("connect(", "192.0.2.77");
+    assert!(bind < connect && bound == connected, "{calls:?}");
 }
 
 #[tokio::test]
@@ -126,9 +134,9 @@ async fn a_bind_address_that_is_not_ours_fails_the_connection_alone() {
             .set("TOR_PT_OUTBOUND_BIND_ADDRESS_V6", "[2001:db8::7]")
     })
     .await;
-    for far in ["0.0.0.0:0", "[::]:0"] {
-        let far = TcpListener::bind(far).await.unwrap();
-        let target = far.local_addr().unwrap();
+    // Binding fails, so nothing leaves.
+    for target in ["192.0.2.77:443", "[2001:db8::77]:443"] {
+        let target: SocketAddr = target.parse().unwrap();
         let refusal = open(socks, &target.into(), b"").await.unwrap_err();
         assert_eq!(refusal, Refusal::Reply(1), "{target}");
     }

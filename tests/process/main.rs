@@ -11,11 +11,16 @@
 
 mod dialling;
 mod ext_orport;
+mod files_opened;
 mod methods;
+mod modules;
 mod negotiation;
 mod relaying;
+mod scarcity;
+mod scrubbing;
 mod socks_port;
 mod stopping;
 mod support;
+mod tools;
 mod tor_network;
 mod upstream_proxy;

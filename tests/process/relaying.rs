@@ -137,7 +137,10 @@ async fn a_slow_reader_gets_everything() {
             let mut sip = vec![0; 80_000];
             for part in wanted.chunks(sip.len()) {
                 sips.tick().await;
-                application.read_exact(&mut sip[..part.len()]).await.unwrap();
+                application
+                    .read_exact(&mut sip[..part.len()])
+                    .await
+                    .unwrap();
                 assert!(sip[..part.len()] == *part, "changed bytes");
             }
             bytes::expect_from(&mut application, 9, 8 * MIB, 64 * MIB).await;

@@ -242,10 +242,9 @@ async fn a_stdout_that_nobody_reads_any_more_harms_nothing() {
     let (reader, writer) = std::io::pipe().unwrap();
     let orport = crate::support::orport::OrPort::listen().await;
     let mut pt = Launch::server("plain", orport.addr).stdout(writer).start();
-    let lines = crate::support::lines::Lines::of(tokio::net::unix::pipe::Receiver::from_owned_fd(
-        reader.into(),
-    )
-    .unwrap());
+    let lines = crate::support::lines::Lines::of(
+        tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into()).unwrap(),
+    );
     let line = soon("its line", lines.find(|line| line.starts_with("SMETHOD ")))
         .await
         .unwrap();

@@ -8,6 +8,7 @@ pub(crate) mod pair;
 pub(crate) mod peers;
 pub(crate) mod pt;
 pub(crate) mod socks;
+pub(crate) mod strace;
 pub(crate) mod tor;
 pub(crate) mod upstream;
 pub(crate) mod web;

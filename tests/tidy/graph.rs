@@ -76,6 +76,7 @@ impl Table {
     pub(crate) fn check(&self, modules: &[Module]) -> Vec<String> {
         let known: BTreeSet<&str> = modules.iter().map(|module| module.name.as_str()).collect();
         let mut broken = Vec::new();
+        let macros = exported_macros(modules);
         let mut needed = BTreeSet::new();
         for module in modules {
             let row = self
@@ -88,7 +89,7 @@ impl Table {
                     continue;
                 }
                 let place = format!("{}:{}", module.source.path, path.line);
-                let target = target(&path, &known);
+                let target = target(&path, &known, &macros);
                 if path.segments.get(1).is_some_and(|first| first == "*") {
                     broken.push(format!(
                         "{place}: `*` of the crate root hides what is used; name it"
@@ -126,6 +127,8 @@ impl Table {
             }
         }
         broken.extend(self.circle());
+        // One `use` with several names breaks one rule.
+        broken.dedup();
         broken
     }
 
@@ -306,13 +309,32 @@ fn follow(
     }
 }
 
-/// The module a path leads to: the longest one that exists; what is none is an item of the crate root.
-fn target(path: &CodePath, known: &BTreeSet<&str>) -> String {
-    (2..=path.segments.len())
+/// The module a path leads to: the longest one that exists, or the one that exports the macro; what is neither is an item
+/// of the crate root.
+fn target(path: &CodePath, known: &BTreeSet<&str>, macros: &BTreeMap<&str, &str>) -> String {
+    let module = (2..=path.segments.len())
         .rev()
         .map(|end| path.segments[1..end].join("::"))
-        .find(|name| known.contains(name.as_str()))
-        .unwrap_or_else(|| "lib".to_owned())
+        .find(|name| known.contains(name.as_str()));
+    let root_item = || {
+        path.segments
+            .get(1)
+            .and_then(|name| macros.get(name.as_str()).copied())
+    };
+    module.unwrap_or_else(|| root_item().unwrap_or("lib").to_owned())
+}
+
+/// The macros that are named at the crate root but live in a module: `#[macro_export] macro_rules! name`.
+fn exported_macros(modules: &[Module]) -> BTreeMap<&str, &str> {
+    let mut found = BTreeMap::new();
+    for module in modules {
+        for words in module.source.tokens.windows(3) {
+            if words[0].text == "macro_rules" && words[1].text == "!" {
+                found.insert(words[2].text.as_str(), module.name.as_str());
+            }
+        }
+    }
+    found
 }
 
 fn covers(outer: &str, inner: &str) -> bool {

@@ -131,15 +131,30 @@ async fn refused_and_silent() {
 async fn the_addresses_of_a_name_are_tried_in_order_and_share_the_time() {
     let (_listener, good) = listener().await;
     let (hole, _queued, _silent) = silent().await;
-    let end = || Instant::now() + Duration::from_millis(1500);
     let dial = Dial::default();
+    let end = Instant::now() + Duration::from_secs(2);
     let addrs = [closed().await, hole, good];
-    let stream = dial.first_of(&addrs, end()).await.unwrap();
+    let stream = dial.first_of(&addrs, end).await.unwrap();
     assert_eq!(stream.peer_addr().unwrap(), good);
+    assert!(Instant::now() < end, "the hole took the good one's share");
 
-    let none = dial.first_of(&[hole, closed().await], end()).await;
+    let end = Instant::now() + Duration::from_millis(500);
+    let none = dial.first_of(&[hole, closed().await], end).await;
     assert_eq!(fails(none), Failure::Refused);
-    assert_eq!(fails(dial.first_of(&[], end()).await), Failure::Unresolved);
+    assert_eq!(fails(dial.first_of(&[], end).await), Failure::Unresolved);
+}
+
+#[test]
+fn a_missing_ip_version_hides_no_other_failure() {
+    use Failure::{NetworkUnreachable, Refused, Unresolved};
+    for (before, now, said) in [
+        (Unresolved, NetworkUnreachable, NetworkUnreachable),
+        (NetworkUnreachable, Refused, Refused),
+        (Refused, NetworkUnreachable, Refused),
+        (Failure::DialTimeout, Refused, Refused),
+    ] {
+        assert_eq!(more_telling(before, now), said);
+    }
 }
 
 #[tokio::test]

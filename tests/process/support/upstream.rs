@@ -39,17 +39,7 @@ impl Upstream {
     /// Starts a proxy that answers every request with `answer` and, where there is one, connects to `onward`
     /// whatever it was asked for: a name that exists nowhere will do.
     pub(crate) async fn start(kind: Kind, answer: Vec<u8>, onward: Option<SocketAddr>) -> Self {
-        Upstream::start_at("127.0.0.1:0".parse().unwrap(), kind, answer, onward).await
-    }
-
-    /// The same on an address of one's choosing.
-    pub(crate) async fn start_at(
-        addr: SocketAddr,
-        kind: Kind,
-        answer: Vec<u8>,
-        onward: Option<SocketAddr>,
-    ) -> Self {
-        let listener = TcpListener::bind(addr).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (tell, visits) = mpsc::channel(64);
         tokio::spawn(async move {
@@ -82,11 +72,6 @@ impl Upstream {
         soon("a visit to the upstream proxy", self.visits.recv())
             .await
             .expect("the proxy runs")
-    }
-
-    /// Whether anybody came.
-    pub(crate) fn was_visited(&mut self) -> bool {
-        self.visits.try_recv().is_ok()
     }
 }
 

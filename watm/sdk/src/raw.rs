@@ -376,6 +376,9 @@ fn within(n: usize, max: usize) -> Result<usize, Errno> {
 }
 
 /// A place for the one value that all exports of a module share.
+///
+/// In this order: a flag behind a large value would be one more page that a connection touches.
+#[repr(C)]
 pub struct Slot<T> {
     taken: AtomicBool,
     value: UnsafeCell<T>,

@@ -1,0 +1,195 @@
+//! The face of the wasm side: makes programs of modules.
+//!
+//! In: how many instances there may be. Out: a [`Host`] that turns modules into [`Program`]s. What can go
+//! wrong is answered by a slower engine rather than by none: without the address space for a pool, memories
+//! come from the heap; where code cannot be made at run time, Pulley interprets it.
+
+use super::engine::{self, Memory};
+use super::guest::Limits;
+use super::program::{ModuleError, Program};
+use super::ticker::Ticker;
+use super::{preview1, v1};
+use crate::error::Failure;
+use crate::platform;
+use std::sync::{Arc, OnceLock};
+use wasmtime::{Engine, Linker, Module};
+
+/// An engine and the clock of its guests.
+struct Running {
+    memory: Memory,
+    engine: Engine,
+    ticker: Arc<Ticker>,
+}
+
+impl Running {
+    fn start(memory: Memory, settings: Settings) -> Result<Running, Failure> {
+        let engine = engine::engine(memory, settings).map_err(cannot_start)?;
+        let ticker = Arc::new(Ticker::start(engine.weak()).map_err(cannot_start)?);
+        Ok(Running {
+            memory,
+            engine,
+            ticker,
+        })
+    }
+}
+
+/// Where modules are compiled, loaded and instantiated.
+pub struct Host {
+    main: Running,
+    /// Without a pool, for modules that do not fit its slots.
+    solo: OnceLock<Result<Running, Failure>>,
+    settings: Settings,
+    notes: Vec<String>,
+}
+
+/// What engines of one process have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The most instances at a time.
+    pub slots: usize,
+    /// What one instance may use.
+    pub limits: Limits,
+    /// Interpret rather than compile; anyway where the system forbids making code at run time.
+    pub interpret: bool,
+}
+
+impl Settings {
+    /// For so many instances.
+    pub fn for_slots(slots: usize) -> Self {
+        Settings {
+            slots,
+            limits: Limits::default(),
+            interpret: false,
+        }
+    }
+}
+
+impl Host {
+    /// The best engine that this machine allows.
+    pub fn new(mut settings: Settings) -> Result<Host, Failure> {
+        let mut notes = Vec::new();
+        if !settings.interpret && !platform::allows_jit() {
+            settings.interpret = true;
+            notes.push(
+                "this system forbids making code at run time (W^X), so transports are interpreted, which is slower; \
+                 allow it with MemoryDenyWriteExecute=no"
+                    .to_owned(),
+            );
+        }
+        settings.slots =
+            engine::clamp_to_mappings(settings.slots, platform::max_mappings(), &mut notes);
+        let pooled = if platform::limits_address_space() {
+            None
+        } else {
+            Running::start(Memory::Pooled, settings).ok()
+        };
+        let main = match pooled {
+            Some(pooled) => pooled,
+            None => {
+                notes.push(
+                    "the address space is limited (ulimit -v), so connections cost more to make"
+                        .to_owned(),
+                );
+                Running::start(Memory::Heap, settings)?
+            }
+        };
+        Ok(Host {
+            main,
+            solo: OnceLock::new(),
+            settings,
+            notes,
+        })
+    }
+
+    /// What a user should know about the choice that was made; usually nothing.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The most instances at a time.
+    pub fn slots(&self) -> usize {
+        self.settings.slots
+    }
+
+    /// The name of everything that an artefact depends on besides the module; none where nothing is compiled.
+    #[cfg(feature = "compile")]
+    pub fn compatibility(&self) -> Option<String> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        self.main
+            .engine
+            .precompile_compatibility_hash()
+            .hash(&mut hasher);
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        Some(format!("{:016x}", hasher.finish()))
+    }
+
+    /// The name of everything that an artefact depends on besides the module; none where nothing is compiled.
+    #[cfg(not(feature = "compile"))]
+    pub fn compatibility(&self) -> Option<String> {
+        None
+    }
+
+    /// Compiles a module to an artefact that [`Host::load`] takes.
+    pub fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, ModuleError> {
+        super::program::check_bytes(wasm)?;
+        #[cfg(feature = "compile")]
+        {
+            self.main
+                .engine
+                .precompile_module(wasm)
+                .map_err(|error| ModuleError::of_compile(&error))
+        }
+        #[cfg(not(feature = "compile"))]
+        {
+            Err(ModuleError::CannotCompile)
+        }
+    }
+
+    /// Whether the bytes are an artefact rather than a module.
+    pub fn is_artefact(bytes: &[u8]) -> bool {
+        Engine::detect_precompiled(bytes).is_some()
+    }
+
+    /// Makes a program of an artefact.
+    ///
+    /// An artefact is native code. The caller vouches that nobody but this user or the operator wrote it:
+    /// `transport::artefacts` checks its owner, mode and HMAC, or the owner of a file that was named.
+    #[allow(unsafe_code, reason = "loading native code that was made earlier")]
+    pub fn load(&self, artefact: &[u8]) -> Result<Program, ModuleError> {
+        // SAFETY: the bytes were made by `Host::compile` and not changed since, which the caller has checked;
+        // they are in memory, so nobody can change them now. wasmtime itself compares version and settings.
+        let load = |running: &Running| {
+            unsafe { Module::deserialize(&running.engine, artefact) }
+                .map_err(|error| ModuleError::of_artefact(&error))
+        };
+        let mut running = &self.main;
+        let mut module = load(running)?;
+        if running.memory == Memory::Pooled && !engine::fits_a_slot(&module, self.settings.limits) {
+            running = self.solo()?;
+            module = load(running)?;
+        }
+        let mut linker = Linker::new(&running.engine);
+        preview1::link(&mut linker)
+            .and_then(|()| v1::link(&mut linker))
+            .map_err(|error| ModuleError::of_artefact(&error))?;
+        Program::new(
+            &module,
+            &linker,
+            Arc::clone(&running.ticker),
+            self.settings.limits,
+        )
+    }
+
+    fn solo(&self) -> Result<&Running, ModuleError> {
+        let solo = self
+            .solo
+            .get_or_init(|| Running::start(Memory::OnDemand, self.settings));
+        solo.as_ref()
+            .map_err(|failure| ModuleError::NoEngine(failure.to_string()))
+    }
+}
+
+fn cannot_start(error: impl std::fmt::Display) -> Failure {
+    Failure::Host(format!("the wasm engine cannot start: {error}"))
+}
