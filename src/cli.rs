@@ -1,36 +1,18 @@
-//! The command line, and a run as a pluggable transport.
+//! The command line.
 //!
-//! In: arguments and the parent's environment. Out: the exit code. tor passes the arguments of its `exec`
+//! In: arguments, and whether there is a parent. Out: the exit code of what was asked for. tor passes the arguments of its `exec`
 //! line through, so the flags that people have in their torrc for obfs4proxy and lyrebird are taken too.
 
-use crate::config::{CLIENT_CONNECTIONS, Config, SERVER_CONNECTIONS};
+use crate::config::Config;
 use crate::error::Severity;
-use crate::log::{self, Sink};
-use crate::net::dial::Dial;
-use crate::net::orport::OrPort;
-use crate::platform;
-use crate::pt::env::{self, Environment, PROXY_ERROR_EXIT_CODE, Role, StartError};
-use crate::pt::ipc::Ipc;
-use crate::pt::is_transport_name;
-use crate::pt::parent::{Parent, Stop};
-use crate::server::Relay;
-use crate::tools;
-use crate::transport::{Registry, State, services};
-use crate::tunnel::Slots;
-use crate::{client, server};
+use crate::pt::{env, is_transport_name};
+use crate::{managed, platform, tools};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::time::{Duration, SystemTime};
 use tokio::runtime::{Builder, Runtime};
-
-/// How long the last lines may take to reach a parent that still reads.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
-const LOG_FILE: &str = "ouzel.log";
 
 /// The exit status of a wrong use, as in PT 3 (EX_USAGE).
 const USAGE: u8 = 64;
@@ -158,28 +140,58 @@ fn severity(text: &str) -> Result<Severity, String> {
     })
 }
 
-/// Go programs take `-flag`; people have such lines for obfs4proxy in their torrc.
-fn with_two_dashes(arg: OsString) -> OsString {
-    const GO_FLAGS: [&str; 5] = [
+impl From<Run> for Config {
+    fn from(run: Run) -> Self {
+        Config {
+            modules: run.modules,
+            configs: run.configs,
+            max_connections: run.max_connections.map(|n| n as usize),
+            log_level: run.log_level,
+            log_file: run.enable_logging,
+            unsafe_logging: run.unsafe_logging,
+        }
+    }
+}
+
+/// Go programs take `-flag`, `-flag=value` and `-switch=false`; people have such lines for obfs4proxy in
+/// their torrc.
+fn from_go(arg: OsString) -> Option<OsString> {
+    const VALUES: [&str; 1] = ["-logLevel"];
+    const SWITCHES: [&str; 4] = [
         "-enableLogging",
-        "-logLevel",
         "-unsafeLogging",
         "-obfs4-distBias",
         "-version",
     ];
-    let text = arg.to_string_lossy();
-    let flag = text.split('=').next().unwrap_or_default();
-    if !GO_FLAGS.contains(&flag) {
-        return arg;
+    let Some(text) = arg.to_str().map(str::to_owned) else {
+        return Some(arg);
+    };
+    let short = if text.starts_with("--") {
+        &text[1..]
+    } else {
+        &text[..]
+    };
+    let (flag, value) = match short.split_once('=') {
+        Some((flag, value)) => (flag, Some(value)),
+        None => (short, None),
+    };
+    if VALUES.contains(&flag) {
+        return Some(format!("-{short}").into());
     }
-    let mut doubled = OsString::from("-");
-    doubled.push(&arg);
-    doubled
+    if !SWITCHES.contains(&flag) {
+        return Some(arg);
+    }
+    let on = match value {
+        None | Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
+        Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
+        Some(_) => return Some(arg),
+    };
+    on.then(|| format!("-{flag}").into())
 }
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(std::env::args_os().map(with_two_dashes)) {
+    let cli = match Cli::try_parse_from(std::env::args_os().filter_map(from_go)) {
         Ok(cli) => cli,
         Err(error) => {
             // clap knows which of its texts belong on stdout: help and version, asked for by a person.
@@ -202,7 +214,7 @@ pub fn main() -> ExitCode {
                 return by_hand();
             }
             match runtime(threads) {
-                Ok(runtime) => as_transport(cli.run, &variable, runtime),
+                Ok(runtime) => managed::run(&cli.run.into(), &variable, runtime),
                 Err(error) => failed(&error),
             }
         }
@@ -249,163 +261,36 @@ fn by_hand() -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-fn as_transport(run: Run, variable: env::Lookup<'_>, runtime: Runtime) -> ExitCode {
-    let Ok(ipc) = Ipc::stdout() else {
-        return ExitCode::FAILURE;
-    };
-    let config = Config {
-        modules: run.modules,
-        configs: run.configs,
-        max_connections: run.max_connections.map(|n| n as usize),
-        log_level: run.log_level,
-        log_file: run.enable_logging,
-        unsafe_logging: run.unsafe_logging,
-    };
-    let code = match negotiate(&config, variable, &ipc) {
-        Ok((environment, state)) => runtime.block_on(serve(&config, environment, &state, &ipc)),
-        Err(code) => code,
-    };
-    ipc.flush(LAST_WORDS);
-    // Connections that are still open end here; nothing that they hold outlives the process.
-    runtime.shutdown_background();
-    ExitCode::from(code)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
 
-/// Everything up to the first listener. The error is the exit status; its line has been said.
-fn negotiate(
-    config: &Config,
-    variable: env::Lookup<'_>,
-    ipc: &Ipc,
-) -> Result<(Environment, State), u8> {
-    let to_parent = ipc.clone();
-    let to_parent: Sink = Box::new(move |severity, text| to_parent.log(severity, text));
-    if let Err(error) = env::version(variable) {
-        return Err(start_error(ipc, &error));
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
     }
-    ipc.version();
-    let opened = env::parse(variable).and_then(|environment| {
-        let state = State::open(&environment.state).map_err(|error| {
-            StartError::Env(format!("the state directory cannot be made or opened ({error}); tor's DataDirectory must be writable"))
-        })?;
-        Ok((environment, state))
-    });
-    let (environment, state) = match opened {
-        Ok(opened) => opened,
-        Err(error) => return Err(start_error(ipc, &error)),
-    };
-    let file = config.log_file.then(|| state.append(LOG_FILE)).transpose();
-    let mut sinks = vec![to_parent];
-    match file {
-        Ok(file) => sinks.extend(file.map(to_file)),
-        Err(error) => ipc.log(
-            Severity::Warning,
-            &format!("the log file cannot be opened: {error}"),
-        ),
-    }
-    log::init(config.log_level, config.unsafe_logging, sinks);
-    if let Role::Client(client) = &environment.role
-        && let Some(proxy) = &client.proxy
-    {
-        match proxy {
-            Ok(_) => ipc.proxy_done(),
-            Err(why) => {
-                ipc.proxy_error(why);
-                return Err(PROXY_ERROR_EXIT_CODE);
-            }
-        }
-    }
-    Ok((environment, state))
-}
 
-fn start_error(ipc: &Ipc, error: &StartError) -> u8 {
-    match error {
-        StartError::Version => ipc.version_error(),
-        StartError::Env(text) => {
-            // After VERSION, tor drops the text of an ENV-ERROR; a LOG line is how the user hears of it.
-            ipc.log(Severity::Error, text);
-            ipc.env_error(text);
-        }
+    #[test]
+    fn lines_for_obfs4proxy_are_understood() {
+        let words = [
+            "ouzel",
+            "-enableLogging",
+            "-logLevel=DEBUG",
+            "-unsafeLogging=false",
+            "--obfs4-distBias=true",
+        ];
+        let cli = Cli::try_parse_from(words.into_iter().map(OsString::from).filter_map(from_go))
+            .expect("understood");
+        assert!(cli.run.enable_logging && cli.run.dist_bias && !cli.run.unsafe_logging);
+        assert_eq!(cli.run.log_level, Severity::Debug);
     }
-    error.exit_code()
-}
 
-fn to_file(file: std::fs::File) -> Sink {
-    let file = Mutex::new(file);
-    Box::new(move |severity, text| {
-        let now = humantime::format_rfc3339_seconds(SystemTime::now());
-        let line = format!("{now} [{}] {text}\n", severity.word());
-        if let Ok(mut file) = file.lock() {
-            // A full disk loses log lines and nothing else.
-            let _ = file.write_all(line.as_bytes());
-        }
-    })
-}
-
-async fn serve(config: &Config, environment: Environment, state: &State, ipc: &Ipc) -> u8 {
-    let mut parent = match Parent::watch(environment.exit_on_stdin_close) {
-        Ok(parent) => parent,
-        Err(error) => {
-            ipc.log(
-                Severity::Error,
-                &format!("signals cannot be watched: {error}"),
-            );
-            return 1;
-        }
-    };
-    let mut dial = Dial {
-        bind_v4: environment.bind_v4,
-        bind_v6: environment.bind_v6,
-        ..Dial::default()
-    };
-    let side = match environment.role {
-        Role::Client(_) => CLIENT_CONNECTIONS,
-        Role::Server(_) => SERVER_CONNECTIONS,
-    };
-    let slots = config.max_connections.unwrap_or(side);
-    let registry = match Registry::new(config, slots, state) {
-        Ok(registry) => registry,
-        Err(failure) => {
-            ipc.log(Severity::Error, &failure.to_string());
-            return 1;
-        }
-    };
-    let slots = Slots::new(registry.slots());
-    let mut listeners = match environment.role {
-        Role::Client(client) => {
-            dial.proxy = client.proxy.and_then(Result::ok);
-            client::start(&client.transports, &registry, dial, &slots, ipc).await
-        }
-        Role::Server(server) => {
-            let orport = match (&server.ext_orport, server.orport) {
-                (Some((addr, cookie)), _) => OrPort::Extended {
-                    addr: *addr,
-                    cookie: cookie.clone(),
-                },
-                (None, Some(addr)) => OrPort::Plain(addr),
-                (None, None) => {
-                    return start_error(
-                        ipc,
-                        &StartError::Env(
-                            "neither TOR_PT_ORPORT nor TOR_PT_EXTENDED_SERVER_PORT is set"
-                                .to_owned(),
-                        ),
-                    );
-                }
-            };
-            let relay = Relay {
-                orport,
-                dial,
-                quiet_close: services::quiet_close(state),
-            };
-            server::start(&server, &registry, relay, &slots, ipc).await
-        }
-    };
-    if parent.stop().await == Stop::Drain {
-        listeners.shutdown().await;
-        tokio::select! {
-            () = slots.all_free() => {}
-            _ = parent.stop() => {}
-        }
+    #[test]
+    fn a_module_needs_a_name_that_tor_accepts() {
+        assert!(named_file("a-b=x.wasm").is_err());
+        assert!(named_file("plain").is_err());
+        assert!(named_file("plain=").is_err());
+        assert_eq!(named_file("a=b=c"), Ok(("a".to_owned(), "b=c".into())));
     }
-    0
 }

@@ -6,12 +6,15 @@
 
 use crate::error::Failure;
 use crate::front::socks5::{self, Request};
-use crate::net::{dial::Dial, listen, tune_local};
+use crate::net::{
+    dial::{Dial, Target},
+    listen, tune_local,
+};
 use crate::pt::args;
 use crate::pt::ipc::Ipc;
 use crate::say;
 use crate::transport::{Registry, Transport};
-use crate::tunnel::{self, Slot, Slots};
+use crate::tunnel::{Connection, Slot, Slots};
 use crate::watm::{Connect, Io, Role};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -97,12 +100,21 @@ async fn accept(listener: TcpListener, client: Arc<Client>) {
 }
 
 impl Client {
+    fn connection<'a>(&'a self, target: &'a Target, conf: Option<Arc<[u8]>>) -> Connection<'a> {
+        Connection {
+            transport: &self.transport,
+            conf,
+            far: target.unscrubbed(),
+        }
+    }
+
     async fn serve(&self, mut socket: TcpStream, _slot: Slot) {
         let Some(request) = self.handshake(&mut socket).await else {
             return;
         };
+        let target = request.target.clone();
         if let Err((socket, failure)) = self.run(socket, request).await {
-            tunnel::tell(&self.transport.name, &failure);
+            self.connection(&target, None).tell(&failure);
             if let Some(socket) = socket {
                 socks5::refuse(socket, failure.socks_reply()).await;
             }
@@ -110,8 +122,8 @@ impl Client {
     }
 
     async fn turn_away(&self, mut socket: TcpStream, full: Failure) {
-        if self.handshake(&mut socket).await.is_some() {
-            tunnel::tell(&self.transport.name, &full);
+        if let Some(request) = self.handshake(&mut socket).await {
+            self.connection(&request.target, None).tell(&full);
             socks5::refuse(socket, full.socks_reply()).await;
         }
     }
@@ -141,19 +153,14 @@ impl Client {
             Ok(conf) => conf,
             Err(failure) => return Err((Some(socket), failure)),
         };
-        let way = Arc::new((self.dial.clone(), request.target));
+        let way = Arc::new((self.dial.clone(), request.target.clone()));
         let connect: Connect = Box::new(move || {
             let way = Arc::clone(&way);
             Box::pin(async move { way.0.connect(&way.1).await.map(Io::from) })
         });
-        tunnel::client(
-            &self.transport,
-            conf,
-            socket,
-            &request.early,
-            connect,
-            &socks5::reply(0),
-        )
-        .await
+        let connection = self.connection(&request.target, conf);
+        connection
+            .carry_client(socket, &request.early, connect, &socks5::reply(0))
+            .await
     }
 }

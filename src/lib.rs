@@ -17,6 +17,7 @@ pub mod config;
 pub mod error;
 pub mod front;
 pub mod log;
+pub mod managed;
 pub mod net;
 pub mod platform;
 pub mod pt;

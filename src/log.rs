@@ -2,7 +2,7 @@
 //!
 //! The five levels of `tracing` are the five severities of the PT contract, in order: ERROR, WARN, INFO,
 //! DEBUG, TRACE are error, warning, notice, info, debug. Only our own events are told: some libraries print
-//! addresses. The same line is told [`BURST`] times a minute, then counted.
+//! addresses. The same line is told once or a few times a minute, then counted.
 
 use crate::error::Severity;
 use std::collections::HashMap;
@@ -15,7 +15,8 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-/// How often the same line is told a minute: enough to see that it repeats.
+/// How often the same line is told a minute: what somebody must act on once, a peer's failure a few times,
+/// so that one sees that it repeats.
 const BURST: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Different lines remembered at a time; texts come from a small set of failures.
@@ -60,15 +61,16 @@ macro_rules! say {
     };
 }
 
-/// Shows a value only where the operator allowed it with `--unsafe-logging`.
-pub struct Scrubbed<T>(pub T);
+/// An address for a log line: ` (192.0.2.1:443)` where the operator allowed it with `--unsafe-logging`, or
+/// else nothing.
+pub struct Whose<T>(pub T);
 
-impl<T: fmt::Display> fmt::Display for Scrubbed<T> {
+impl<T: fmt::Display> fmt::Display for Whose<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if UNSAFE.load(Ordering::Relaxed) {
-            self.0.fmt(f)
+            write!(f, " ({})", self.0)
         } else {
-            f.write_str("[scrubbed]")
+            Ok(())
         }
     }
 }
@@ -102,9 +104,10 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut text = Text(String::new());
         event.record(&mut text);
-        if let Some(line) = self.bounded(text.0) {
+        let severity = severity(*event.metadata().level());
+        if let Some(line) = self.bounded(severity, text.0) {
             for sink in &self.sinks {
-                sink(severity(*event.metadata().level()), &line);
+                sink(severity, &line);
             }
         }
     }
@@ -112,7 +115,7 @@ impl<S: Subscriber> Layer<S> for Lines {
 
 impl Lines {
     /// The line as it is told, or none where it was told often enough.
-    fn bounded(&self, line: String) -> Option<String> {
+    fn bounded(&self, severity: Severity, line: String) -> Option<String> {
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if repeats.len() >= REMEMBERED {
@@ -125,16 +128,21 @@ impl Lines {
             since: now,
             count: 0,
         });
+        let burst = if severity >= Severity::Warning {
+            1
+        } else {
+            BURST
+        };
         let mut missed = 0;
         if now.duration_since(entry.since) >= WINDOW {
-            missed = entry.count.saturating_sub(BURST);
+            missed = entry.count.saturating_sub(burst);
             *entry = Repeats {
                 since: now,
                 count: 0,
             };
         }
         entry.count = entry.count.saturating_add(1);
-        match (entry.count <= BURST, missed) {
+        match (entry.count <= burst, missed) {
             (false, _) => None,
             (true, 0) => Some(line),
             (true, missed) => Some(format!("{line} ({missed} more like this before)")),
@@ -170,23 +178,27 @@ mod tests {
     fn the_same_line_is_told_a_few_times() {
         let lines = lines();
         let told = (0..100)
-            .filter_map(|_| lines.bounded("refused".to_owned()))
+            .filter_map(|_| lines.bounded(Severity::Notice, "refused".to_owned()))
             .count();
         assert_eq!(told, BURST as usize);
-        assert!(lines.bounded("another".to_owned()).is_some());
+        assert!(
+            lines
+                .bounded(Severity::Warning, "another".to_owned())
+                .is_some()
+        );
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let lines = lines();
         for n in 0..10_000 {
-            lines.bounded(format!("line {n}"));
+            lines.bounded(Severity::Notice, format!("line {n}"));
         }
         assert!(lines.repeats.lock().expect("not poisoned").len() <= REMEMBERED);
     }
 
     #[test]
-    fn addresses_are_scrubbed_by_default() {
-        assert_eq!(Scrubbed("192.0.2.1:443").to_string(), "[scrubbed]");
+    fn addresses_are_left_out_by_default() {
+        assert_eq!(Whose("192.0.2.1:443").to_string(), "");
     }
 }

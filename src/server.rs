@@ -11,7 +11,7 @@ use crate::pt::env::ServerEnv;
 use crate::pt::ipc::Ipc;
 use crate::say;
 use crate::transport::{Registry, Transport};
-use crate::tunnel::{self, Slots};
+use crate::tunnel::{Connection, Slot, Slots, WasUp};
 use crate::watm::{Role, Stream, quiet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -62,10 +62,14 @@ pub async fn start(
                     ipc.smethod_error(name, &format!("its arguments cannot be announced: {error}"));
                     continue;
                 }
+                // Without arguments of the connection's own there is nothing to merge, so nothing to fail.
+                let conf = transport.conf.file(std::iter::empty()).ok().flatten();
+                let (relay, slots) = (relay.clone(), slots.clone());
                 let server = Server {
                     transport,
-                    relay: relay.clone(),
-                    slots: slots.clone(),
+                    conf,
+                    relay,
+                    slots,
                 };
                 listeners.spawn(accept(listener, Arc::new(server)));
             }
@@ -117,6 +121,8 @@ fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> String {
 
 struct Server {
     transport: Transport,
+    /// The same file for every connection: a server's arguments are its options.
+    conf: Option<Arc<[u8]>>,
     relay: Relay,
     slots: Slots,
 }
@@ -135,11 +141,10 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
         let server = Arc::clone(&server);
         match server.slots.take() {
             Ok(slot) => drop(tokio::spawn(async move {
-                server.serve(socket, peer, quiet_until).await;
-                drop(slot);
+                server.serve(socket, peer, quiet_until, slot).await
             })),
             Err(full) => {
-                tunnel::tell(&server.transport.name, &full);
+                server.connection(&peer).tell(&full);
                 let turn = server.slots.refusal().await;
                 tokio::spawn(async move {
                     quiet(Stream::new(socket), quiet_until).await;
@@ -151,18 +156,28 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
 }
 
 impl Server {
-    async fn serve(&self, socket: TcpStream, peer: SocketAddr, quiet_until: Instant) {
-        let conf = match self.transport.conf.file(std::iter::empty()) {
-            Ok(conf) => conf,
-            Err(failure) => {
-                tunnel::tell(&self.transport.name, &failure);
-                return quiet(Stream::new(socket), quiet_until).await;
-            }
-        };
+    fn connection<'a>(&'a self, peer: &'a SocketAddr) -> Connection<'a> {
+        Connection {
+            transport: &self.transport,
+            conf: self.conf.clone(),
+            far: peer,
+        }
+    }
+
+    async fn serve(&self, socket: TcpStream, peer: SocketAddr, quiet_until: Instant, slot: Slot) {
         let relay = self
             .relay
             .orport
             .connect(&self.relay.dial, peer, &self.transport.name);
-        tunnel::server(&self.transport, conf, socket, quiet_until, relay).await;
+        let served = self.connection(&peer).carry_server(socket, relay).await;
+        if let Err((Some(stream), was_up)) = served {
+            let _turn = self.slots.exchange(slot);
+            let until = if was_up == WasUp(true) {
+                Instant::now()
+            } else {
+                quiet_until
+            };
+            quiet(stream, until).await;
+        }
     }
 }

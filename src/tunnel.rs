@@ -5,10 +5,12 @@
 //! bounded number of tasks that hold no instance.
 
 use crate::error::{Blame, Failure};
+use crate::log::Whose;
 use crate::net::tune_local;
 use crate::say;
 use crate::transport::Transport;
-use crate::watm::{Connect, Io, Outcome, Session, Stream, quiet};
+use crate::watm::{Connect, Io, Outcome, Session, Stream};
+use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
@@ -50,10 +52,16 @@ impl Slots {
 
     /// The right to tell somebody no.
     pub async fn refusal(&self) -> Slot {
+        let refusal = Arc::clone(&self.refusals).acquire_owned().await;
+        refusal.expect("the semaphore is never closed")
+    }
+
+    /// Gives a slot back for the right to tell its peer no, where there is one: whoever only waits for the
+    /// end must not keep others out.
+    pub fn exchange(&self, slot: Slot) -> Slot {
         Arc::clone(&self.refusals)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed")
+            .try_acquire_owned()
+            .unwrap_or(slot)
     }
 
     /// Waits until no connection is open.
@@ -69,126 +77,146 @@ impl Slots {
     }
 }
 
-/// Tells why a connection of a transport failed before it was up.
-pub fn tell(transport: &str, failure: &Failure) {
-    say!(
-        failure.severity(),
-        "{transport}: a connection failed: {failure}"
-    );
+/// A connection that is about to be carried.
+pub struct Connection<'a> {
+    /// By this transport.
+    pub transport: &'a Transport,
+    /// With this configuration file for its module.
+    pub conf: Option<Arc<[u8]>>,
+    /// The far end's address, which appears in logs only where the operator wants it.
+    pub far: &'a (dyn Display + Sync),
 }
 
-/// Tells how a connection ended. Peers that break off are everybody's daily life.
-fn tell_end(transport: &str, outcome: &Outcome) {
-    let (up, down) = (outcome.from_inner, outcome.from_outer);
-    match &outcome.result {
-        Ok(()) => {
-            tracing::trace!("{transport}: a connection ended after {up} bytes up and {down} down")
-        }
-        Err(failure) if failure.blame() == Blame::Peer => {
-            tracing::debug!("{transport}: a connection ended early: {failure}");
-        }
-        Err(failure) => say!(
-            failure.severity(),
-            "{transport}: a connection was lost: {failure}"
-        ),
-    }
-}
+/// Whether the transport's handshake had succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WasUp(pub bool);
 
-/// Runs a client's connection. `socket` is the application, whose first bytes may be `early`; it gets
-/// `answer(Ok)` as soon as the transport is up, or is handed back with the failure.
-pub async fn client(
-    transport: &Transport,
-    conf: Option<Arc<[u8]>>,
-    socket: TcpStream,
-    early: &[u8],
-    connect: Connect,
-    answer: &[u8],
-) -> Result<(), (Option<TcpStream>, Failure)> {
-    let deadline = Instant::now() + transport.handshake;
-    let too_late = Failure::HandshakeTimeout(transport.handshake.as_secs());
-    let mut session = match timeout_at(deadline, Session::new(&transport.program, conf)).await {
-        Ok(Ok(session)) => session,
-        Ok(Err(failure)) => return Err((Some(socket), failure)),
-        Err(_) => return Err((Some(socket), too_late)),
-    };
-    let inner = Stream::gated(socket, early);
-    let up = timeout_at(deadline, session.dial(inner, connect))
-        .await
-        .unwrap_or(Err(too_late));
-    if let Err(failure) = up {
-        let socket = match session.into_inner().map(Stream::into_io) {
-            Some(Io::Tcp(socket)) => Some(socket),
-            _ => None,
+impl Connection<'_> {
+    /// Carries a client's connection. `socket` is the application, whose first bytes may be `early`; it gets
+    /// `answer` as soon as the transport is up, or is handed back with the failure.
+    pub async fn carry_client(
+        self,
+        socket: TcpStream,
+        early: &[u8],
+        connect: Connect,
+        answer: &[u8],
+    ) -> Result<(), (Option<TcpStream>, Failure)> {
+        let (deadline, too_late) = self.deadline();
+        let session = timeout_at(
+            deadline,
+            Session::new(&self.transport.program, self.conf.clone()),
+        )
+        .await;
+        let mut session = match session.unwrap_or_else(|_| Err(too_late.clone())) {
+            Ok(session) => session,
+            Err(failure) => return Err((Some(socket), failure)),
         };
-        return Err((socket, failure));
+        let up = timeout_at(
+            deadline,
+            session.dial(Stream::gated(socket, early), connect),
+        )
+        .await;
+        if let Err(failure) = up.unwrap_or(Err(too_late)) {
+            let socket = match session.into_inner().map(Stream::into_io) {
+                Some(Io::Tcp(socket)) => Some(socket),
+                _ => None,
+            };
+            return Err((socket, failure));
+        }
+        if let Io::Tcp(socket) = session.inner().io()
+            && socket.write_all(answer).await.is_err()
+        {
+            let left = "the application left during the handshake";
+            return Err((None, Failure::Broken(left.to_owned())));
+        }
+        session.inner().open();
+        self.tell_end(&session.run().await);
+        Ok(())
     }
-    if let Io::Tcp(socket) = session.inner().io()
-        && socket.write_all(answer).await.is_err()
-    {
-        return Err((
-            None,
-            Failure::Broken("the application left during the handshake".to_owned()),
-        ));
-    }
-    session.inner().open();
-    tell_end(&transport.name, &session.run().await);
-    Ok(())
-}
 
-/// Runs a server's connection: `socket` came from the network, `relay` dials the relay once the transport
-/// is up. Until then every failure looks the same from outside, see [`quiet`].
-pub async fn server(
-    transport: &Transport,
-    conf: Option<Arc<[u8]>>,
-    socket: TcpStream,
-    quiet_until: Instant,
-    relay: impl Future<Output = Result<TcpStream, Failure>>,
-) {
-    let deadline = Instant::now() + transport.handshake;
-    let too_late = Failure::HandshakeTimeout(transport.handshake.as_secs());
-    let mut session = match timeout_at(deadline, Session::new(&transport.program, conf)).await {
-        Ok(Ok(session)) => session,
-        created => {
-            tell(
-                &transport.name,
-                &created.map_or(too_late, |result| {
-                    result.err().expect("the good case is above")
-                }),
-            );
-            return quiet(Stream::new(socket), quiet_until).await;
+    /// Carries a server's connection: `socket` came from the network, `relay` dials the relay once the
+    /// transport is up. A connection that fails before it has both ends comes back, to be ended by
+    /// [`crate::watm::quiet`]: if the transport was not up, at the time that is the same for all of those.
+    pub async fn carry_server(
+        self,
+        socket: TcpStream,
+        relay: impl Future<Output = Result<TcpStream, Failure>>,
+    ) -> Result<(), (Option<Stream>, WasUp)> {
+        let (deadline, too_late) = self.deadline();
+        let session = timeout_at(
+            deadline,
+            Session::new(&self.transport.program, self.conf.clone()),
+        )
+        .await;
+        let mut session = match session.unwrap_or_else(|_| Err(too_late.clone())) {
+            Ok(session) => session,
+            Err(failure) => {
+                self.tell(&failure);
+                return Err((Some(Stream::new(socket)), WasUp(false)));
+            }
+        };
+        let inner = Stream::gated(Io::Unconnected, &[]);
+        let up = timeout_at(deadline, session.accept(inner, Stream::new(socket))).await;
+        if let Err(failure) = up.unwrap_or(Err(too_late)) {
+            self.tell_probe(&failure);
+            return Err((session.into_outer(), WasUp(false)));
         }
-    };
-    let inner = Stream::gated(Io::Unconnected, &[]);
-    let up = timeout_at(deadline, session.accept(inner, Stream::new(socket)))
-        .await
-        .unwrap_or(Err(too_late));
-    if let Err(failure) = up {
-        tell_probe(&transport.name, &failure);
-        if let Some(outer) = session.into_outer() {
-            quiet(outer, quiet_until).await;
-        }
-        return;
-    }
-    match relay.await {
-        Ok(relay) => {
-            tune_local(&relay);
-            session.inner().attach(relay);
-            session.inner().open();
-            tell_end(&transport.name, &session.run().await);
-        }
-        Err(failure) => {
-            tell(&transport.name, &failure);
-            if let Some(outer) = session.into_outer() {
-                quiet(outer, Instant::now()).await;
+        match relay.await {
+            Ok(relay) => {
+                tune_local(&relay);
+                session.inner().attach(relay);
+                session.inner().open();
+                self.tell_end(&session.run().await);
+                Ok(())
+            }
+            Err(failure) => {
+                self.tell(&failure);
+                Err((session.into_outer(), WasUp(true)))
             }
         }
     }
-}
 
-/// A handshake that fails on a server is mostly a prober or a scanner: no news, unless the module broke.
-fn tell_probe(transport: &str, failure: &Failure) {
-    match failure {
-        Failure::Trap(_) | Failure::Stuck | Failure::Host(_) => tell(transport, failure),
-        _ => tracing::debug!("{transport}: a handshake failed: {failure}"),
+    fn deadline(&self) -> (Instant, Failure) {
+        let limit = self.transport.handshake;
+        (
+            Instant::now() + limit,
+            Failure::HandshakeTimeout(limit.as_secs()),
+        )
+    }
+
+    /// Tells why the connection failed before it had both ends.
+    pub fn tell(&self, failure: &Failure) {
+        let (name, whose) = (&self.transport.name, Whose(self.far));
+        say!(
+            failure.severity(),
+            "{name}: a connection{whose} failed: {failure}"
+        );
+    }
+
+    /// A handshake that fails on a server is mostly a prober or a scanner: no news, unless the module broke.
+    fn tell_probe(&self, failure: &Failure) {
+        let (name, whose) = (&self.transport.name, Whose(self.far));
+        match failure {
+            Failure::Trap(_) | Failure::Stuck | Failure::Host(_) => self.tell(failure),
+            _ => tracing::debug!("{name}: a handshake{whose} failed: {failure}"),
+        }
+    }
+
+    /// Tells how the connection ended. Peers that break off are everybody's daily life.
+    fn tell_end(&self, outcome: &Outcome) {
+        let (name, whose) = (&self.transport.name, Whose(self.far));
+        let (up, down) = (outcome.from_inner, outcome.from_outer);
+        match &outcome.result {
+            Ok(()) => tracing::trace!(
+                "{name}: a connection{whose} ended after {up} bytes up and {down} down"
+            ),
+            Err(failure) if failure.blame() == Blame::Peer => {
+                tracing::debug!("{name}: a connection{whose} ended early: {failure}");
+            }
+            Err(failure) => say!(
+                failure.severity(),
+                "{name}: a connection{whose} was lost: {failure}"
+            ),
+        }
     }
 }

@@ -27,7 +27,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "asking whether memory may become executable means mapping a page",
     ),
     (
-        "src/watm/engine.rs",
+        "src/watm/host.rs",
         "wasmtime cannot tell an artefact of ours from other native code; we can",
     ),
     (

@@ -32,6 +32,16 @@ pub enum Target {
     Name(String, u16),
 }
 
+impl Target {
+    /// The address as it is; for logs of operators who want them.
+    pub fn unscrubbed(&self) -> &(dyn fmt::Display + Sync) {
+        match self {
+            Target::Ip(addr) => addr,
+            Target::Name(name, _) => name,
+        }
+    }
+}
+
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

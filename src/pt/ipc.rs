@@ -99,13 +99,10 @@ impl Ipc {
 
     /// `ENV-ERROR`; the process is to exit. It may come before `VERSION` and after it.
     ///
-    /// After `VERSION` tor obeys it but does not show its text, so a `LOG` line with it goes ahead.
+    /// After `VERSION` tor obeys it but does not show its text: a `LOG` line has to say it first.
     pub fn env_error(&self, text: &str) {
         let line = format!("ENV-ERROR {}", sanitised(text));
         let mut state = self.lock();
-        if state.phase == Phase::Versioned {
-            self.push_log(&mut state, Severity::Error, text);
-        }
         let from = state.phase.min(Phase::Versioned);
         self.step_locked(&mut state, from, Phase::Done, line);
     }

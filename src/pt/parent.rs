@@ -17,6 +17,24 @@ pub enum Stop {
     Drain,
 }
 
+/// Who started this process. To be noted before the first line is said: a parent that dies later leaves
+/// us to another one, which must not be taken for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Launcher {
+    #[cfg(unix)]
+    pid: Option<rustix::process::Pid>,
+}
+
+impl Launcher {
+    /// The parent of now.
+    pub fn note() -> Launcher {
+        Launcher {
+            #[cfg(unix)]
+            pid: rustix::process::getppid(),
+        }
+    }
+}
+
 /// The watch on the parent and on signals.
 #[derive(Debug)]
 pub struct Parent {
@@ -32,11 +50,11 @@ impl Parent {
     ///
     /// With the flag, the end of stdin counts and the parent's death does not: a launcher may hand stdin
     /// over and leave. Without it, it is the other way round. Data on stdin is ignored in either case.
-    pub fn watch(exit_on_stdin_close: bool) -> io::Result<Parent> {
+    pub fn watch(exit_on_stdin_close: bool, launcher: Launcher) -> io::Result<Parent> {
         let death = if exit_on_stdin_close {
             death::Death::never()
         } else {
-            death::Death::of_parent()
+            death::Death::of_parent(launcher)
         };
         if !exit_on_stdin_close && io::stdin().is_terminal() {
             // Nobody's pipe fills up, and reading would stop a process that a shell runs in background.
@@ -196,6 +214,7 @@ mod signals {
 mod death {
     use std::time::Duration;
 
+    use super::Launcher;
     use rustix::process::{Pid, getppid};
     #[cfg(target_os = "linux")]
     use {std::os::fd::OwnedFd, tokio::io::unix::AsyncFd};
@@ -220,9 +239,9 @@ mod death {
             Death::Elsewhere
         }
 
-        pub(super) fn of_parent() -> Death {
+        pub(super) fn of_parent(launcher: Launcher) -> Death {
             // None is a parent outside our pid namespace: a container's first process has no other end.
-            match getppid() {
+            match launcher.pid {
                 Some(parent) => Death::of(parent, || getppid() == Some(parent)),
                 None => Death::Elsewhere,
             }
@@ -289,6 +308,8 @@ mod death {
 
 #[cfg(not(unix))]
 mod death {
+    use super::Launcher;
+
     #[derive(Debug)]
     pub(super) struct Death(());
 
@@ -298,7 +319,7 @@ mod death {
         }
 
         /// There is no such watch on this system yet; the end of stdin does for tor.
-        pub(super) fn of_parent() -> Death {
+        pub(super) fn of_parent(_: Launcher) -> Death {
             Death(())
         }
 

@@ -35,8 +35,13 @@ impl Finished {
         self.streams.iter_mut().for_each(Stream::open);
         let drained = self.drain().await;
         let broken = self.streams.iter().find_map(Stream::broken);
-        let broken = broken.map_or(Ok(()), |errno| Err(Failure::Broken(errno.to_string())));
-        let result = worked.and(broken).and(drained);
+        let result = match (worked, broken) {
+            // The guest only passes on what the host told it.
+            (Ok(()) | Err(Failure::Module(_)), Some(errno)) => {
+                Err(Failure::Broken(errno.to_string()))
+            }
+            (worked, _) => worked.and(drained),
+        };
         if result.is_ok() {
             self.streams.iter_mut().for_each(Stream::finish);
             let _ = self.drain().await;
@@ -109,6 +114,7 @@ pub async fn quiet(mut stream: Stream, until: Instant) {
     stream.drop_queue();
     discard(&mut stream, until, usize::MAX).await;
     stream.open();
+    stream.hold_end(false);
     stream.finish();
     let _ = timeout(LINGER, poll_fn(|cx| stream.poll_flush(cx))).await;
     discard(&mut stream, Instant::now() + LINGER, LINGER_BYTES).await;

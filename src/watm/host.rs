@@ -173,12 +173,7 @@ impl Host {
         preview1::link(&mut linker)
             .and_then(|()| v1::link(&mut linker))
             .map_err(|error| ModuleError::of_artefact(&error))?;
-        Program::new(
-            &module,
-            &linker,
-            Arc::clone(&running.ticker),
-            self.settings.limits,
-        )
+        Program::new(&module, &linker, Arc::clone(&running.ticker), self.settings)
     }
 
     fn solo(&self) -> Result<&Running, ModuleError> {

@@ -4,6 +4,7 @@
 //! do about it.
 
 use super::guest::{Guest, Limits};
+use super::host::Settings;
 use super::ticker::Ticker;
 use super::v1;
 use std::fmt::Write as _;
@@ -130,7 +131,7 @@ pub(super) fn check_bytes(wasm: &[u8]) -> Result<(), ModuleError> {
 pub struct Program {
     pub(super) pre: InstancePre<Guest>,
     pub(super) ticker: Arc<Ticker>,
-    pub(super) limits: Limits,
+    pub(super) settings: Settings,
     pub(super) start: Option<&'static str>,
     roles: Vec<Role>,
 }
@@ -140,7 +141,7 @@ impl Program {
         module: &Module,
         linker: &Linker<Guest>,
         ticker: Arc<Ticker>,
-        limits: Limits,
+        settings: Settings,
     ) -> Result<Program, ModuleError> {
         check_abi(module)?;
         check_imports(module, linker)?;
@@ -156,7 +157,7 @@ impl Program {
         Ok(Program {
             pre,
             ticker,
-            limits,
+            settings,
             start,
             roles,
         })

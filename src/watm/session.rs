@@ -42,12 +42,12 @@ const INNER: usize = 0;
 impl Session {
     /// Makes an instance and runs its initialisation. `conf` becomes `/conf/watm.cfg`.
     pub async fn new(program: &Arc<Program>, conf: Option<Arc<[u8]>>) -> Result<Session, Failure> {
-        let mut store = engine::store(program.engine(), Guest::new(conf, program.limits));
+        let mut store = engine::store(program.engine(), Guest::new(conf, program.settings.limits));
         let ticker = &program.ticker;
         let instance = ticker
             .run(program.pre.instantiate_async(&mut store))
             .await
-            .map_err(|error| no_instance(&error))?;
+            .map_err(|error| no_instance(&error, program.settings.slots))?;
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
         let mut session = Session {
             store,
@@ -89,9 +89,12 @@ impl Session {
 
     /// Runs the listener's handshake (`watm_accept_v1`): `inner` is the application, not connected yet,
     /// `outer` the connection that came in.
-    pub async fn accept(&mut self, inner: Stream, outer: Stream) -> Result<(), Failure> {
+    pub async fn accept(&mut self, inner: Stream, mut outer: Stream) -> Result<(), Failure> {
+        outer.hold_end(true);
         self.store.data_mut().accepted = Some(outer);
-        self.role(Role::Listener, inner).await
+        self.role(Role::Listener, inner).await?;
+        self.outer().hold_end(false);
+        Ok(())
     }
 
     async fn role(&mut self, role: Role, inner: Stream) -> Result<(), Failure> {
@@ -240,10 +243,10 @@ fn shown(result: i32) -> String {
     }
 }
 
-fn no_instance(error: &wasmtime::Error) -> Failure {
+fn no_instance(error: &wasmtime::Error, slots: usize) -> Failure {
     let text = error.to_string();
     if text.contains("maximum concurrent") {
-        return Failure::PoolFull(0);
+        return Failure::PoolFull(slots);
     }
     Failure::Host(format!("no instance could be made: {text}"))
 }

@@ -68,6 +68,8 @@ pub struct Stream {
     queue: VecDeque<u8>,
     full: bool,
     fin: Fin,
+    /// Keeps the FIN back: a prober must not see when a handshake gives up.
+    holds_end: bool,
     eof: bool,
     broken: Option<Errno>,
     /// Write readiness is reported once, and again only after a write or after the queue was full:
@@ -95,6 +97,7 @@ impl Stream {
             queue: VecDeque::new(),
             full: false,
             fin: Fin::Open,
+            holds_end: false,
             eof: false,
             broken: None,
             write_edge: true,
@@ -120,6 +123,11 @@ impl Stream {
     /// Connects a stream that had no far end yet.
     pub fn attach(&mut self, io: impl Into<Io>) {
         self.io = io.into();
+    }
+
+    /// Keeps the guest's end of the stream from being seen, or lets it be.
+    pub fn hold_end(&mut self, hold: bool) {
+        self.holds_end = hold;
     }
 
     /// Lets the bytes flow.
@@ -247,7 +255,7 @@ impl Stream {
             self.break_with(&error);
             return Poll::Ready(());
         }
-        if self.fin == Fin::Wanted {
+        if self.fin == Fin::Wanted && !self.holds_end {
             // A far end that is gone already needs no FIN.
             let _ = ready!(self.io.poll_shutdown(cx));
             self.fin = Fin::Sent;

@@ -2,7 +2,9 @@
 //! an upstream proxy would, and looks only at what comes out. Ports are 0, waits are deadlines.
 //!
 //! Needed besides cargo: Debian's `tor`, `obfs4proxy`, `strace` and `perl`. A test that misses one fails and says so.
+//! They look through Linux's eyes (/proc, strace, prctl), so they exist on Linux only.
 
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::disallowed_methods,
     reason = "a test is the far end: it opens its own connections and writes its own files"
@@ -23,4 +25,5 @@ mod stopping;
 mod support;
 mod tools;
 mod tor_network;
+mod torrc;
 mod upstream_proxy;

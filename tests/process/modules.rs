@@ -247,10 +247,51 @@ async fn a_module_that_never_returns_is_stopped_and_slows_nobody() {
 }
 
 #[tokio::test]
+async fn the_application_is_answered_only_when_the_transport_is_up() {
+    // `silent` waits for ever for a word of the other end, inside its handshake.
+    let file = dist("test-guests/silent.wasm");
+    let pt = Launch::client("silent")
+        .module("silent", &file)
+        .ready()
+        .await;
+    let socks = pt.method("silent").await.addr;
+    let far = OrPort::listen().await;
+    let target = far.addr.into();
+    let mut given_up = std::pin::pin!(open(socks, &target, b""));
+    let mut waiting = std::pin::pin!(open(socks, &target, b""));
+    stays_pending(
+        Duration::from_secs(1),
+        "answered before its handshake",
+        async { tokio::join!(&mut given_up, &mut waiting) },
+    )
+    .await;
+    let first = far.accept().await;
+    let second = far.accept().await;
+    drop(first);
+    // Which of the two it was is the scheduler's choice.
+    let (early, late) = tokio::select! {
+        early = &mut given_up => (early, waiting),
+        early = &mut waiting => (early, given_up),
+    };
+    assert!(
+        matches!(early, Err(Refusal::Reply(1..=5))),
+        "the bridge hung up: {early:?}"
+    );
+    let late = within(Duration::from_secs(60), "the handshake's limit", late).await;
+    assert!(
+        matches!(late, Err(Refusal::Reply(6))),
+        "the handshake took too long: {late:?}"
+    );
+    pt.logs(&["handshake"]).await;
+    drop(second);
+}
+
+#[tokio::test]
 async fn a_failed_handshake_on_a_server_is_silence_until_a_fixed_moment() {
     // Three ways to fail; a prober sees one thing: an open connection that says nothing and ends with a FIN.
     let names = ["refuse", "trap_dial", "silent"];
-    let mut launch = Launch::server("plain", "127.0.0.1:9".parse().unwrap())
+    let orport = OrPort::listen().await;
+    let mut launch = Launch::server("plain", orport.addr)
         .set("TOR_PT_SERVER_TRANSPORTS", names.join(","))
         .set(
             "TOR_PT_SERVER_BINDADDR",
@@ -283,6 +324,7 @@ async fn a_failed_handshake_on_a_server_is_silence_until_a_fixed_moment() {
         assert!(heard.is_empty());
         ends.push(start.elapsed());
     }
+    orport.assert_unused(Duration::from_millis(1)).await;
     let (first, last) = (ends.iter().min().unwrap(), ends.iter().max().unwrap());
     assert!(*last - *first < Duration::from_secs(3), "{ends:?}");
 }

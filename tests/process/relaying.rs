@@ -1,6 +1,7 @@
 //! Payload between an application and a bridge, through two real processes: all of it, in order, both ways, however
 //! slow one side is and whichever side ends first.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -8,8 +9,11 @@ use tokio::net::TcpListener;
 
 use crate::support::bytes::{self, MIB};
 use crate::support::deadline::{soon, stays_pending, within};
+use crate::support::orport::OrPort;
 use crate::support::pair::Pair;
-use crate::support::socks;
+use crate::support::pt::Launch;
+use crate::support::socks::{self, Raw};
+use crate::support::strace::Traced;
 
 /// For bulk on a machine that has other things to do.
 const BULK: Duration = Duration::from_secs(120);
@@ -110,7 +114,7 @@ async fn a_reader_that_does_not_read_costs_no_memory() {
         let after = [&pair.client, &pair.server].map(|pt| pt.status_figure("VmRSS"));
         for (before, after) in before.into_iter().zip(after) {
             let grown = after.saturating_sub(before);
-            assert!(grown < 16 << 10, "{grown} kB more for one stalled stream");
+            assert!(grown < 2 << 10, "{grown} kB more for one stalled stream");
         }
         // The other direction is not held up by it.
         to.write_all(b"still here").await.unwrap();
@@ -299,6 +303,30 @@ async fn an_idle_connection_stays_open_and_lives() {
     soon("a byte after the pause", relay.read_exact(&mut byte))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn every_socket_sends_at_once_and_the_network_s_are_kept_alive() {
+    let far = OrPort::listen().await;
+    let client = Traced::ready(Launch::client("plain"), &["-e", "trace=setsockopt"]).await;
+    let socks = client.pt.method("plain").await.addr;
+    let _near = socks::open(socks, &far.addr.into(), b"").await.unwrap();
+    far.accept().await;
+    let server = Launch::server("plain", far.addr);
+    let server = Traced::ready(server, &["-e", "trace=setsockopt"]).await;
+    let _near = Raw::to(server.pt.method("plain").await.addr).await;
+    far.accept().await;
+    for traced in [client, server] {
+        let calls = traced.calls().await;
+        let sockets = |option: &str| {
+            let of = |call: &&String| call.contains(option) && call.contains("[1]");
+            let fd = |call: &String| call.split(['(', ',']).nth(1).unwrap().to_owned();
+            calls.iter().filter(of).map(fd).collect::<HashSet<_>>()
+        };
+        let (at_once, alive) = (sockets("TCP_NODELAY"), sockets("SO_KEEPALIVE"));
+        assert!(at_once.len() >= 2, "both of a connection: {calls:?}");
+        assert!(!alive.is_empty(), "the network's: {calls:?}");
+    }
 }
 
 #[tokio::test]

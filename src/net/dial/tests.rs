@@ -13,6 +13,12 @@ use tokio::net::TcpListener;
 
 const SHORT: Duration = Duration::from_millis(50);
 
+const LONG: Duration = Duration::from_secs(20);
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(LONG, future).await.expect("an end")
+}
+
 async fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -72,12 +78,12 @@ fn fails(result: Result<TcpStream, Failure>) -> Failure {
 async fn a_direct_connection_is_ready_to_use() {
     let (listener, addr) = listener().await;
     let mut stream = Dial::default().connect(&Target::Ip(addr)).await.unwrap();
-    let (mut peer, _) = listener.accept().await.unwrap();
+    let (mut peer, _) = soon(listener.accept()).await.unwrap();
     assert!(stream.nodelay().unwrap());
     assert!(SockRef::from(&stream).keepalive().unwrap());
     stream.write_all(b"ping").await.unwrap();
     let mut heard = [0; 4];
-    peer.read_exact(&mut heard).await.unwrap();
+    soon(peer.read_exact(&mut heard)).await.unwrap();
     assert_eq!(&heard, b"ping");
 }
 
@@ -91,7 +97,7 @@ async fn names_and_other_spellings() {
         Target::Ip(mapped.parse().unwrap()),
     ] {
         let stream = Dial::default().connect(&target).await.unwrap();
-        let (_, peer) = listener.accept().await.unwrap();
+        let (_, peer) = soon(listener.accept()).await.unwrap();
         assert_eq!(stream.local_addr().unwrap(), peer);
     }
 }

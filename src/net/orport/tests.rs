@@ -33,6 +33,11 @@ fn peer() -> SocketAddr {
     "198.51.100.1:12345".parse().unwrap()
 }
 
+/// A test ends, whatever it finds.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(LONG, future).await.expect("an end")
+}
+
 /// Our side of the whole exchange against a relay that is played.
 async fn against<T, F: Future<Output = T>>(
     relay: impl FnOnce(DuplexStream) -> F,
@@ -43,8 +48,7 @@ async fn against<T, F: Future<Output = T>>(
         introduce(&mut ours, peer(), "plain").await?;
         Ok(ours)
     };
-    let both = async { tokio::join!(exchange, relay(theirs)) };
-    timeout(LONG, both).await.expect("an end")
+    soon(async { tokio::join!(exchange, relay(theirs)) }).await
 }
 
 /// The relay up to and including its status byte.
@@ -87,8 +91,8 @@ async fn the_relay_hears_of_the_client_and_nothing_else_before_okay() {
     .await;
     let expected = b"\x00\x01\x00\x12198.51.100.1:12345\x00\x02\x00\x05plain\x00\x00\x00\x00";
     assert_eq!(heard, expected);
-    let mut rest = Vec::new();
-    stream.unwrap().read_to_end(&mut rest).await.unwrap();
+    let (mut stream, mut rest) = (stream.unwrap(), Vec::new());
+    soon(stream.read_to_end(&mut rest)).await.unwrap();
     assert_eq!(rest, b"payload");
 }
 
@@ -251,7 +255,7 @@ async fn a_plain_orport_hears_payload_only() {
         assert!(stream.nodelay().unwrap());
         stream.write_all(b"payload").await.unwrap();
     };
-    let (heard, ()) = tokio::join!(relay, ours);
+    let (heard, ()) = soon(async { tokio::join!(relay, ours) }).await;
     assert_eq!(heard, b"payload");
 }
 
@@ -285,9 +289,11 @@ async fn the_whole_way_over_tcp_with_a_cookie_written_late() {
         nonce
     };
     let dial = Dial::default();
-    let (stream, first) = tokio::join!(orport.connect(&dial, peer(), "plain"), relay);
+    let ours = orport.connect(&dial, peer(), "plain");
+    let (stream, first) = soon(async { tokio::join!(ours, relay) }).await;
     let mut heard = [0; 7];
-    stream.unwrap().read_exact(&mut heard).await.unwrap();
+    let mut stream = stream.unwrap();
+    soon(stream.read_exact(&mut heard)).await.unwrap();
     assert_eq!(&heard, b"payload");
     assert_ne!(first, [0; 32], "the nonce is random");
 }
@@ -327,9 +333,9 @@ async fn the_proxy_is_not_for_the_relay() {
     };
     assert!(dial.proxy.is_some());
     let orport = OrPort::Plain(addr);
-    let (stream, accepted) =
-        tokio::join!(orport.connect(&dial, peer(), "plain"), listener.accept());
-    assert_eq!(stream.unwrap().local_addr().unwrap(), accepted.unwrap().1);
+    let stream = orport.connect(&dial, peer(), "plain").await.unwrap();
+    let (_, accepted) = soon(listener.accept()).await.unwrap();
+    assert_eq!(stream.local_addr().unwrap(), accepted);
 }
 
 proptest! {

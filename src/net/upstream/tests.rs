@@ -63,7 +63,9 @@ async fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
 /// What the target said right behind the answer, to the last byte.
 async fn rest(stream: Result<TcpStream, Failure>) -> Vec<u8> {
     let mut rest = Vec::new();
-    stream.unwrap().read_to_end(&mut rest).await.unwrap();
+    let mut stream = stream.unwrap();
+    let read = timeout(LONG, stream.read_to_end(&mut rest)).await;
+    read.expect("an end").unwrap();
     rest
 }
 

@@ -155,7 +155,7 @@ async fn a_parent_that_died_before_the_watch_began_stops() {
 async fn our_own_parent_lives_however_it_is_watched() {
     let _one = ONE.lock().await;
     let polled = death::Death::Polled(getppid().unwrap());
-    for death in [death::Death::of_parent(), polled] {
+    for death in [death::Death::of_parent(Launcher::note()), polled] {
         let mut parent = Parent::assemble(io::empty(), false, death).unwrap();
         keeps_running(&mut parent).await;
     }

@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 
 use super::deadline::soon;
 
+/// For the reply to a CONNECT: longer than any limit of a dial and a handshake together.
+const REPLY: Duration = Duration::from_secs(90);
+
 /// Where a CONNECT goes.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
@@ -108,7 +111,7 @@ pub(crate) async fn open(
         }
     }
     raw.send(&target.connect()).await;
-    let reply = raw.take(10).await.map_err(silent)?;
+    let reply = raw.take_within(REPLY, 10).await.map_err(silent)?;
     match reply[..] {
         [5, 0, 0, 1, 0, 0, 0, 0, 0, 0] => Ok(raw.0),
         // A tor is free to name an address here.

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::interval;
 
-use super::deadline::{eventually, soon};
+use super::deadline::{SOON, eventually, soon, stays_pending};
 use super::lines::Lines;
 use super::{peers, socks};
 
@@ -47,8 +48,6 @@ pub(crate) struct Network {
     pub(crate) bridge: Tor,
     /// The client.
     pub(crate) client: Tor,
-    /// The address that all of it lives on.
-    pub(crate) host: IpAddr,
     socks: SocketAddr,
     // Relays and folders go last.
     _relays: Vec<Tor>,
@@ -180,7 +179,6 @@ impl Network {
         Network {
             bridge,
             client,
-            host,
             socks: SocketAddr::new(host, port),
             _relays: relays,
             _folder: folder,
@@ -276,11 +274,28 @@ impl Tor {
             .collect()
     }
 
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.id().expect("runs");
+        let pid = Pid::from_raw(pid as i32).expect("a pid");
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Lets it read its torrc again, and waits until it has.
+    pub(crate) async fn reload(&self) {
+        self.signal(Signal::HUP);
+        self.logs(SOON, "Received reload signal").await;
+        // tor's housekeeping, once a second, is what restarts a transport that does not suit the new configuration.
+        self.outlives(Duration::from_secs(2)).await;
+    }
+
+    /// Asserts that it runs for some time more.
+    async fn outlives(&self, window: Duration) {
+        stays_pending(window, "tor ended", self.log.end()).await;
+    }
+
     /// Ends it as an init system does, and waits.
     pub(crate) async fn stop(&mut self) {
-        let pid = self.child.id().expect("runs");
-        let pid = rustix::process::Pid::from_raw(pid as i32).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         let status = soon("tor ends at SIGTERM", self.child.wait()).await;
         assert!(status.unwrap().success(), "{} ended badly", self.name);
     }

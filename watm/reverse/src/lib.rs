@@ -2,7 +2,7 @@
 //!
 //! For tests (a byte that comes out right went through two modules) and as the place to start a
 //! transport of one's own. It is no encryption and hides nothing from anybody who looks; see
-//! [`scramble`]. Configuration: a JSON object, in which `key` (a string, the same at both ends)
+//! `scramble.rs`. Configuration: a JSON object, in which `key` (a string, the same at both ends)
 //! is optional. A text that is no JSON object, or a `key` that is no string, makes init fail with
 //! `INVAL`; other keys are left alone.
 #![cfg_attr(target_family = "wasm", no_std)]

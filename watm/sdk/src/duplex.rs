@@ -1,7 +1,7 @@
 //! A session of two connections with the pump between them.
 //!
 //! In: the application's and the network's connection, a transform for each direction. Out: what
-//! [`Session::run`] promises. [`Host`] is what the pump needs of the host, so that tests can play
+//! [`Session::run`] promises. `Host` is what the pump needs of the host, so that tests can play
 //! one that cuts writes short.
 
 use crate::conn::Conn;

@@ -23,7 +23,6 @@ struct State<T: Transport> {
 impl<T: Transport> Instance<T> {
     /// An instance that the host has not initialised yet.
     #[must_use]
-    #[allow(clippy::new_without_default)]
     pub const fn new() -> Instance<T> {
         Instance(Slot::new(State {
             transport: None,
@@ -107,8 +106,35 @@ impl<T: Relay> Instance<T> {
 /// (`dialer`, `fixed_dialer`, `listener`, `relay`). A host takes the presence of a role's export
 /// for the role itself, so name only what the transport implements.
 ///
-/// ```ignore
-/// watm_sdk::export!(Plain: dialer, listener);
+/// ```
+/// use watm_sdk::{Config, Conn, Dialer, Duplex, Errno, Identity, Transport};
+///
+/// struct Plain;
+///
+/// impl Transport for Plain {
+///     type Session = Duplex<Identity, Identity>;
+///
+///     fn init(_: Config<'_>) -> Result<Self, Errno> {
+///         Ok(Plain)
+///     }
+/// }
+///
+/// impl Dialer for Plain {
+///     fn dial(&mut self, inner: Conn) -> Result<Self::Session, Errno> {
+///         Ok(Duplex::new(inner, Conn::dial_fixed()?, Identity, Identity))
+///     }
+/// }
+///
+/// watm_sdk::export!(Plain: dialer);
+///
+/// # fn main() {
+/// // Without a host: no session without a transport, one transport, no connection.
+/// assert_eq!(watm_dial_v1(3), -53);
+/// assert_eq!(watm_init_v1(), 0);
+/// assert_eq!(watm_init_v1(), -10);
+/// assert_eq!(watm_dial_v1(3), -52);
+/// assert_eq!(watm_start_v1(), -53);
+/// # }
 /// ```
 #[macro_export]
 macro_rules! export {
@@ -184,4 +210,72 @@ macro_rules! export_role {
             INSTANCE.associate()
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fake;
+
+    impl Transport for Fake {
+        type Session = Ended;
+
+        fn init(_: Config<'_>) -> Result<Self, Errno> {
+            Ok(Fake)
+        }
+    }
+
+    impl Listener for Fake {
+        fn accept(&mut self, inner: Conn) -> Result<Ended, Errno> {
+            match inner.fd() {
+                9 => Err(Errno::PROTO),
+                fd => Ok(Ended(Conn::from_fd(fd + 1)?)),
+            }
+        }
+    }
+
+    impl Relay for Fake {
+        fn associate(&mut self) -> Result<Ended, Errno> {
+            Ok(Ended(Conn::from_fd(7)?))
+        }
+    }
+
+    struct Ended(Conn);
+
+    impl Session for Ended {
+        fn outer(&self) -> Conn {
+            self.0
+        }
+
+        fn run(&mut self, control: Conn) -> Result<(), Errno> {
+            assert_eq!(control.fd(), 5);
+            Err(Errno::CANCELED)
+        }
+    }
+
+    #[test]
+    fn a_session_goes_through_its_life() {
+        let instance = Instance::<Fake>::new();
+        assert_eq!(instance.accept(3), -53);
+        assert_eq!(instance.start(), -53);
+        assert_eq!(instance.init(), 0);
+        assert_eq!(instance.init(), -10);
+        assert_eq!(instance.accept(-1), -8);
+        assert_eq!(instance.accept(9), -65);
+        assert_eq!(instance.accept(3), 4);
+        assert_eq!(instance.accept(3), -10);
+        assert_eq!(instance.start(), -53);
+        assert_eq!(instance.ctrlpipe(-2), -8);
+        assert_eq!(instance.ctrlpipe(5), 0);
+        assert_eq!(instance.start(), -11);
+    }
+
+    #[test]
+    fn a_relay_answers_zero_not_an_fd() {
+        let instance = Instance::<Fake>::new();
+        assert_eq!(instance.associate(), -53);
+        assert_eq!(instance.init(), 0);
+        assert_eq!(instance.associate(), 0);
+    }
 }

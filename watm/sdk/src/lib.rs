@@ -14,6 +14,10 @@
 //!
 //! Nothing allocates, nothing formats, nothing needs std.
 #![cfg_attr(target_family = "wasm", no_std)]
+#![allow(
+    clippy::new_without_default,
+    reason = "what is made here goes into statics, where only a const fn can be called"
+)]
 
 pub mod config;
 pub mod conn;
@@ -25,6 +29,7 @@ pub mod poll;
 pub mod pump;
 pub mod raw;
 pub mod role;
+mod subscription;
 
 pub use config::Config;
 pub use conn::Conn;

@@ -17,7 +17,6 @@ pub struct Poll<const N: usize> {
 impl<const N: usize> Poll<N> {
     /// Waits for nothing yet.
     #[must_use]
-    #[allow(clippy::new_without_default)]
     pub const fn new() -> Poll<N> {
         Poll {
             subscriptions: [Subscription::NONE; N],

@@ -42,7 +42,6 @@ pub struct Buffers([[u8; MAX_READ]; 2]);
 impl Buffers {
     /// Both of them, empty.
     #[must_use]
-    #[allow(clippy::new_without_default)]
     pub const fn new() -> Buffers {
         Buffers([[0; MAX_READ]; 2])
     }

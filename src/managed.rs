@@ -1,0 +1,198 @@
+//! A run as a pluggable transport, from the parent's environment to the exit code.
+//!
+//! In: the environment and the operator's flags. Out: the lines of the contract, then connections, then an
+//! exit code. What can go wrong before the first listener is one of the contract's error lines.
+
+use crate::config::{CLIENT_CONNECTIONS, Config, SERVER_CONNECTIONS};
+use crate::error::Severity;
+use crate::log::{self, Sink, Whose};
+use crate::net::dial::Dial;
+use crate::net::orport::OrPort;
+use crate::pt::env::{self, Environment, PROXY_ERROR_EXIT_CODE, Role, StartError};
+use crate::pt::ipc::Ipc;
+use crate::pt::parent::{Launcher, Parent, Stop};
+use crate::server::Relay;
+use crate::transport::{Registry, State, services};
+use crate::tunnel::Slots;
+use crate::{client, server};
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+use tokio::runtime::Runtime;
+
+/// How long the last lines may take to reach a parent that still reads.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+const LOG_FILE: &str = "ouzel.log";
+
+/// Runs until the parent ends it.
+pub fn run(config: &Config, variable: env::Lookup<'_>, runtime: Runtime) -> ExitCode {
+    let launcher = Launcher::note();
+    let Ok(ipc) = Ipc::stdout() else {
+        return ExitCode::FAILURE;
+    };
+    let code = match negotiate(config, variable, &ipc) {
+        Ok((environment, state)) => {
+            runtime.block_on(serve(config, environment, launcher, &state, &ipc))
+        }
+        Err(code) => code,
+    };
+    ipc.flush(LAST_WORDS);
+    // Connections that are still open end here; nothing that they hold outlives the process.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+/// Everything up to the first listener. The error is the exit status; its line has been said.
+fn negotiate(
+    config: &Config,
+    variable: env::Lookup<'_>,
+    ipc: &Ipc,
+) -> Result<(Environment, State), u8> {
+    let to_parent = ipc.clone();
+    let to_parent: Sink = Box::new(move |severity, text| to_parent.log(severity, text));
+    if let Err(error) = env::version(variable) {
+        return Err(start_error(ipc, &error));
+    }
+    ipc.version();
+    let opened = env::parse(variable).and_then(|environment| {
+        let state = State::open(&environment.state).map_err(|error| {
+            StartError::Env(format!("the state directory cannot be made or opened ({error}); tor's DataDirectory must be writable"))
+        })?;
+        Ok((environment, state))
+    });
+    let (environment, state) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Err(start_error(ipc, &error)),
+    };
+    let file = config.log_file.then(|| state.append(LOG_FILE)).transpose();
+    let mut sinks = vec![to_parent];
+    match file {
+        Ok(file) => sinks.extend(file.map(to_file)),
+        Err(error) => ipc.log(
+            Severity::Warning,
+            &format!("the log file cannot be opened: {error}"),
+        ),
+    }
+    log::init(config.log_level, config.unsafe_logging, sinks);
+    if let Role::Client(client) = &environment.role
+        && let Some(proxy) = &client.proxy
+    {
+        match proxy {
+            Ok(_) => ipc.proxy_done(),
+            Err(why) => {
+                ipc.proxy_error(why);
+                return Err(PROXY_ERROR_EXIT_CODE);
+            }
+        }
+    }
+    Ok((environment, state))
+}
+
+fn start_error(ipc: &Ipc, error: &StartError) -> u8 {
+    match error {
+        StartError::Version => ipc.version_error(),
+        StartError::Env(text) => {
+            // After VERSION, tor drops the text of an ENV-ERROR; a LOG line is how the user hears of it.
+            ipc.log(Severity::Error, text);
+            ipc.env_error(text);
+        }
+    }
+    error.exit_code()
+}
+
+fn to_file(file: std::fs::File) -> Sink {
+    let file = Mutex::new(file);
+    Box::new(move |severity, text| {
+        let now = humantime::format_rfc3339_seconds(SystemTime::now());
+        let line = format!("{now} [{}] {text}\n", severity.word());
+        if let Ok(mut file) = file.lock() {
+            // A full disk loses log lines and nothing else.
+            let _ = file.write_all(line.as_bytes());
+        }
+    })
+}
+
+async fn serve(
+    config: &Config,
+    environment: Environment,
+    launcher: Launcher,
+    state: &State,
+    ipc: &Ipc,
+) -> u8 {
+    let mut parent = match Parent::watch(environment.exit_on_stdin_close, launcher) {
+        Ok(parent) => parent,
+        Err(error) => {
+            ipc.log(
+                Severity::Error,
+                &format!("signals cannot be watched: {error}"),
+            );
+            return 1;
+        }
+    };
+    let mut dial = Dial {
+        bind_v4: environment.bind_v4,
+        bind_v6: environment.bind_v6,
+        ..Dial::default()
+    };
+    let side = match environment.role {
+        Role::Client(_) => CLIENT_CONNECTIONS,
+        Role::Server(_) => SERVER_CONNECTIONS,
+    };
+    let slots = config.max_connections.unwrap_or(side);
+    let registry = match Registry::new(config, slots, state) {
+        Ok(registry) => registry,
+        Err(failure) => {
+            ipc.log(Severity::Error, &failure.to_string());
+            return 1;
+        }
+    };
+    let slots = Slots::new(registry.slots());
+    let mut listeners = match environment.role {
+        Role::Client(client) => {
+            dial.proxy = client.proxy.and_then(Result::ok);
+            client::start(&client.transports, &registry, dial, &slots, ipc).await
+        }
+        Role::Server(server) => {
+            if let Some((addr, _)) = &server.ext_orport
+                && !addr.ip().is_loopback()
+            {
+                tracing::warn!(
+                    "the ExtORPort is not on this machine: clients' addresses cross the network unencrypted{}",
+                    Whose(addr)
+                );
+            }
+            let orport = match (&server.ext_orport, server.orport) {
+                (Some((addr, cookie)), _) => OrPort::Extended {
+                    addr: *addr,
+                    cookie: cookie.clone(),
+                },
+                (None, Some(addr)) => OrPort::Plain(addr),
+                (None, None) => {
+                    return start_error(
+                        ipc,
+                        &StartError::Env(
+                            "neither TOR_PT_ORPORT nor TOR_PT_EXTENDED_SERVER_PORT is set"
+                                .to_owned(),
+                        ),
+                    );
+                }
+            };
+            let relay = Relay {
+                orport,
+                dial,
+                quiet_close: services::quiet_close(state),
+            };
+            server::start(&server, &registry, relay, &slots, ipc).await
+        }
+    };
+    if parent.stop().await == Stop::Drain {
+        listeners.shutdown().await;
+        tokio::select! {
+            () = slots.all_free() => {}
+            _ = parent.stop() => {}
+        }
+    }
+    0
+}
