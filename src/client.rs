@@ -29,7 +29,7 @@ const SOCKS_LIMIT: Duration = Duration::from_secs(5);
 /// Starts the listeners and says so. The tasks in the set are the listeners; dropping it closes them.
 pub async fn start(
     names: &[String],
-    registry: &Registry,
+    registry: &Arc<Registry>,
     dial: Dial,
     slots: &Slots,
     ipc: &Ipc,
@@ -42,15 +42,7 @@ pub async fn start(
             );
             continue;
         }
-        let started = registry.load(name, Role::Dialer).and_then(|transport| {
-            let listener = listen::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-                .map_err(|error| format!("no loopback port can be opened: {error}"))?;
-            let at = listener
-                .local_addr()
-                .map_err(|error| format!("the loopback port is gone: {error}"))?;
-            Ok((transport, listener, at))
-        });
-        match started {
+        match open(name, registry).await {
             Ok((transport, listener, at)) => {
                 let client = Client {
                     transport,
@@ -66,6 +58,19 @@ pub async fn start(
     }
     ipc.cmethods_done();
     listeners
+}
+
+async fn open(
+    name: &str,
+    registry: &Arc<Registry>,
+) -> Result<(Transport, TcpListener, SocketAddr), String> {
+    let transport = registry.load(name, Role::Dialer).await?;
+    let listener = listen::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .map_err(|error| format!("no loopback port can be opened: {error}"))?;
+    let at = listener
+        .local_addr()
+        .map_err(|error| format!("the loopback port is gone: {error}"))?;
+    Ok((transport, listener, at))
 }
 
 struct Client {

@@ -17,9 +17,10 @@ use crate::tunnel::Slots;
 use crate::{client, server};
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 /// How long the last lines may take to reach a parent that still reads.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -131,61 +132,18 @@ async fn serve(
             return 1;
         }
     };
-    let mut dial = Dial {
-        bind_v4: environment.bind_v4,
-        bind_v6: environment.bind_v6,
-        ..Dial::default()
-    };
-    let side = match environment.role {
+    let slots = match environment.role {
         Role::Client(_) => CLIENT_CONNECTIONS,
         Role::Server(_) => SERVER_CONNECTIONS,
     };
-    let slots = config.max_connections.unwrap_or(side);
-    let registry = match Registry::new(config, slots, state) {
-        Ok(registry) => registry,
-        Err(failure) => {
-            ipc.log(Severity::Error, &failure.to_string());
-            return 1;
-        }
-    };
+    let slots = config.max_connections.unwrap_or(slots);
+    let registry = Arc::new(Registry::new(config, slots, state));
     let slots = Slots::new(registry.slots());
-    let mut listeners = match environment.role {
-        Role::Client(client) => {
-            dial.proxy = client.proxy.and_then(Result::ok);
-            client::start(&client.transports, &registry, dial, &slots, ipc).await
-        }
-        Role::Server(server) => {
-            if let Some((addr, _)) = &server.ext_orport
-                && !addr.ip().is_loopback()
-            {
-                tracing::warn!(
-                    "the ExtORPort is not on this machine: clients' addresses cross the network unencrypted{}",
-                    Whose(addr)
-                );
-            }
-            let orport = match (&server.ext_orport, server.orport) {
-                (Some((addr, cookie)), _) => OrPort::Extended {
-                    addr: *addr,
-                    cookie: cookie.clone(),
-                },
-                (None, Some(addr)) => OrPort::Plain(addr),
-                (None, None) => {
-                    return start_error(
-                        ipc,
-                        &StartError::Env(
-                            "neither TOR_PT_ORPORT nor TOR_PT_EXTENDED_SERVER_PORT is set"
-                                .to_owned(),
-                        ),
-                    );
-                }
-            };
-            let relay = Relay {
-                orport,
-                dial,
-                quiet_close: services::quiet_close(state),
-            };
-            server::start(&server, &registry, relay, &slots, ipc).await
-        }
+    let starting = listen(environment, state, &registry, &slots, ipc);
+    let mut listeners = tokio::select! {
+        listeners = starting => listeners,
+        // Even in the midst of compiling; nobody is connected yet.
+        _ = parent.stop() => return 0,
     };
     if parent.stop().await == Stop::Drain {
         listeners.shutdown().await;
@@ -195,4 +153,40 @@ async fn serve(
         }
     }
     0
+}
+
+async fn listen(
+    environment: Environment,
+    state: &State,
+    registry: &Arc<Registry>,
+    slots: &Slots,
+    ipc: &Ipc,
+) -> JoinSet<()> {
+    let mut dial = Dial {
+        bind_v4: environment.bind_v4,
+        bind_v6: environment.bind_v6,
+        ..Dial::default()
+    };
+    match environment.role {
+        Role::Client(client) => {
+            dial.proxy = client.proxy.and_then(Result::ok);
+            client::start(&client.transports, registry, dial, slots, ipc).await
+        }
+        Role::Server(server) => {
+            if let OrPort::Extended { addr, .. } = &server.orport
+                && !addr.ip().is_loopback()
+            {
+                tracing::warn!(
+                    "the ExtORPort is not a loopback address: clients' addresses cross the network unencrypted{}",
+                    Whose(addr)
+                );
+            }
+            let relay = Relay {
+                orport: server.orport.clone(),
+                dial,
+                quiet_close: services::quiet_close(state),
+            };
+            server::start(&server, registry, relay, slots, ipc).await
+        }
+    }
 }

@@ -12,13 +12,13 @@ use crate::pt::ipc::Ipc;
 use crate::say;
 use crate::transport::{Registry, Transport};
 use crate::tunnel::{Connection, Slot, Slots, WasUp};
-use crate::watm::{Role, Stream, quiet};
+use crate::watm::{Role, Session, Stream, quiet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// What all transports of a server share.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct Relay {
 /// Starts the listeners and says so. The tasks in the set are the listeners; dropping it closes them.
 pub async fn start(
     env: &ServerEnv,
-    registry: &Registry,
+    registry: &Arc<Registry>,
     relay: Relay,
     slots: &Slots,
     ipc: &Ipc,
@@ -51,19 +51,17 @@ pub async fn start(
         let addr = bind
             .addr
             .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-        let started = open(name, addr, env.options.get(name), registry);
-        match started {
-            Ok((transport, listener, at, told)) => {
+        match open(name, addr, env.options.get(name), registry).await {
+            Ok((transport, conf, listener, at)) => {
                 let mut args = Args::new();
-                told.into_iter()
-                    .for_each(|(key, value)| args.push(key, value));
+                for (key, value) in transport.conf.announced() {
+                    args.push(key, value);
+                }
                 ipc.status_version(name);
                 if let Err(error) = ipc.smethod(name, at, &args) {
                     ipc.smethod_error(name, &format!("its arguments cannot be announced: {error}"));
                     continue;
                 }
-                // Without arguments of the connection's own there is nothing to merge, so nothing to fail.
-                let conf = transport.conf.file(std::iter::empty()).ok().flatten();
                 let (relay, slots) = (relay.clone(), slots.clone());
                 let server = Server {
                     transport,
@@ -80,27 +78,40 @@ pub async fn start(
     listeners
 }
 
-type Opened = (Transport, TcpListener, SocketAddr, Vec<(String, String)>);
+type Opened = (Transport, Option<Arc<[u8]>>, TcpListener, SocketAddr);
 
-fn open(
+async fn open(
     name: &str,
     addr: SocketAddr,
     options: Option<&Args>,
-    registry: &Registry,
+    registry: &Arc<Registry>,
 ) -> Result<Opened, String> {
-    let mut transport = registry.load(name, Role::Listener)?;
+    let mut transport = registry.load(name, Role::Listener).await?;
     if let Some(options) = options {
         transport.conf = transport
             .conf
             .with_options(options.iter())
             .map_err(|failure| failure.to_string())?;
     }
+    let conf = transport
+        .conf
+        .file(std::iter::empty())
+        .map_err(|failure| failure.to_string())?;
+    // A server has all of its configuration now: what the module says to it, it would say every time.
+    let trial = timeout(
+        transport.handshake,
+        Session::new(&transport.program, conf.clone()),
+    );
+    match trial.await {
+        Ok(Ok(_)) => {}
+        Ok(Err(failure)) => return Err(format!("{failure}; check its --config and its options")),
+        Err(_) => return Err("its module did not start in time".to_owned()),
+    }
     let listener = listen::listen(addr).map_err(|error| cannot_listen(addr, &error))?;
     let at = listener
         .local_addr()
         .map_err(|error| format!("the port is gone: {error}"))?;
-    let told = transport.conf.announced();
-    Ok((transport, listener, at, told))
+    Ok((transport, conf, listener, at))
 }
 
 fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> String {

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::args::{Args, parse_server_options};
+use crate::net::orport::OrPort;
 use crate::net::proxy::{Proxy, ProxyError};
 
 /// How a variable is looked up; [`std::env::var_os`] in the executable.
@@ -55,10 +56,8 @@ pub struct ServerEnv {
     pub binds: Vec<Bind>,
     /// The options of the transports asked for; a transport without options has no entry.
     pub options: BTreeMap<String, Args>,
-    /// `TOR_PT_ORPORT`; absent only if there is an ExtORPort.
-    pub orport: Option<SocketAddr>,
-    /// `TOR_PT_EXTENDED_SERVER_PORT` and the cookie file that goes with it. It wins over the ORPort.
-    pub ext_orport: Option<(SocketAddr, PathBuf)>,
+    /// `TOR_PT_EXTENDED_SERVER_PORT` and the cookie file that goes with it, or else `TOR_PT_ORPORT`.
+    pub orport: OrPort,
 }
 
 /// Where a transport is to listen.
@@ -166,12 +165,15 @@ fn server(lookup: Lookup<'_>, names: Vec<String>) -> Result<ServerEnv, StartErro
         None => None,
         Some(addr) => match lookup(COOKIE).filter(|path| !path.is_empty()) {
             None => return Err(env(format!("{EXTENDED} is set, {COOKIE} is not"))),
-            Some(path) => Some((addr, path.into())),
+            Some(path) => Some(OrPort::Extended {
+                addr,
+                cookie: path.into(),
+            }),
         },
     };
-    if orport.is_none() && ext_orport.is_none() {
-        return Err(env(format!("neither {ORPORT} nor {EXTENDED} is set")));
-    }
+    let orport = ext_orport
+        .or(orport.map(OrPort::Plain))
+        .ok_or_else(|| env(format!("neither {ORPORT} nor {EXTENDED} is set")))?;
     Ok(ServerEnv {
         binds: names
             .into_iter()
@@ -182,7 +184,6 @@ fn server(lookup: Lookup<'_>, names: Vec<String>) -> Result<ServerEnv, StartErro
             .collect(),
         options: options.into_iter().collect(),
         orport,
-        ext_orport,
     })
 }
 

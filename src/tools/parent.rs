@@ -110,11 +110,11 @@ impl Pt {
         let settled = settled.map(|record| record.is_ok());
         let record = pt.record();
         let (cause, what) = match (&record.fatal, record.done, settled) {
-            (Some((cause, what)), _, _) => (*cause, what.clone()),
-            (None, Some(done), _) => {
+            (_, Some(done), _) => {
                 pt.ready_after = done.duration_since(started);
                 return Ok(pt);
             }
+            (Some((cause, what)), None, _) => (*cause, what.clone()),
             (None, None, Ok(_)) => (Cause::Ended, "it ended before it was ready".to_owned()),
             (None, None, Err(_)) => (
                 Cause::Silent,

@@ -4,7 +4,6 @@ use super::artefacts::{Artefacts, MAX_ARTEFACT};
 use super::conf::{Conf, MAX_CONF};
 use super::state::{State, read_named, read_trusted};
 use crate::config::Config;
-use crate::error::Failure;
 use crate::watm::{Host, MAX_MODULE, ModuleError, Program, Role, Settings};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,30 +30,33 @@ pub struct Transport {
 
 /// All transports that this process knows by name.
 pub struct Registry {
-    host: Host,
+    host: Result<Host, String>,
+    slots: usize,
     artefacts: Artefacts,
     modules: Vec<(String, PathBuf)>,
     configs: Vec<(String, PathBuf)>,
 }
 
 impl Registry {
-    /// Starts the wasm side, for so many connections at a time.
-    pub fn new(config: &Config, slots: usize, state: &State) -> Result<Registry, Failure> {
-        let host = Host::new(Settings::for_slots(slots))?;
-        for note in host.notes() {
+    /// Starts the wasm side, for so many connections at a time. Where it does not start, every transport
+    /// says so.
+    pub fn new(config: &Config, slots: usize, state: &State) -> Registry {
+        let host = Host::new(Settings::for_slots(slots));
+        for note in host.iter().flat_map(Host::notes) {
             tracing::warn!("{note}");
         }
-        Ok(Registry {
-            host,
+        Registry {
+            slots: host.as_ref().map_or(slots, Host::slots),
+            host: host.map_err(|failure| failure.to_string()),
             artefacts: Artefacts::open(state),
             modules: config.modules.clone(),
             configs: config.configs.clone(),
-        })
+        }
     }
 
     /// The most connections at a time.
     pub fn slots(&self) -> usize {
-        self.host.slots()
+        self.slots
     }
 
     /// Whether a transport of that name exists, in whatever state.
@@ -64,9 +66,18 @@ impl Registry {
     }
 
     /// Makes a transport ready for a role. The error is one sentence that names the file.
-    pub fn load(&self, name: &str, role: Role) -> Result<Transport, String> {
+    ///
+    /// It may compile, which takes a large module seconds, on a thread for such work.
+    pub async fn load(self: &Arc<Self>, name: &str, role: Role) -> Result<Transport, String> {
+        let (registry, name) = (Arc::clone(self), name.to_owned());
+        let loaded = tokio::task::spawn_blocking(move || registry.load_now(&name, role)).await;
+        loaded.unwrap_or_else(|_| Err("its module could not be compiled".to_owned()))
+    }
+
+    fn load_now(&self, name: &str, role: Role) -> Result<Transport, String> {
+        let host = self.host.as_ref().map_err(Clone::clone)?;
         let (program, what) = match self.modules.iter().find(|(known, _)| known == name) {
-            Some((_, path)) => (self.load_file(path)?, path.display().to_string()),
+            Some((_, path)) => (self.load_file(host, path)?, path.display().to_string()),
             None => {
                 let (_, wasm) = BUILTINS
                     .iter()
@@ -75,7 +86,7 @@ impl Registry {
                 let what = format!("the built-in {name}");
                 (
                     self.artefacts
-                        .program(&self.host, wasm)
+                        .program(host, wasm)
                         .map_err(|error| format!("{what} {error}"))?,
                     what,
                 )
@@ -96,7 +107,7 @@ impl Registry {
         })
     }
 
-    fn load_file(&self, path: &Path) -> Result<Program, String> {
+    fn load_file(&self, host: &Host, path: &Path) -> Result<Program, String> {
         let what = path.display();
         let unreadable = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -112,8 +123,7 @@ impl Registry {
         let bytes = read_named(path, MAX_ARTEFACT).map_err(unreadable)?;
         if Host::is_artefact(&bytes) {
             let artefact = read_trusted(path, MAX_ARTEFACT).map_err(unreadable)?;
-            return self
-                .host
+            return host
                 .load(&artefact)
                 .map_err(|error| format!("{what} {error}"));
         }
@@ -121,7 +131,7 @@ impl Registry {
             return Err(format!("{what} {}", ModuleError::TooLarge(bytes.len())));
         }
         self.artefacts
-            .program(&self.host, &bytes)
+            .program(host, &bytes)
             .map_err(|error| format!("{what} {error}"))
     }
 

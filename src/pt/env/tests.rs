@@ -218,21 +218,19 @@ fn server_options_of_the_transports_asked_for() {
 
 #[test]
 fn the_relay_is_found() {
-    let addr = |text: &str| text.parse::<SocketAddr>().ok();
+    let addr = |text: &str| text.parse::<SocketAddr>().unwrap();
     let plain = server_of(&[(EXTENDED, ""), (COOKIE, "/c")]);
-    assert_eq!(
-        (plain.orport, plain.ext_orport),
-        (addr("127.0.0.1:9"), None)
-    );
+    assert_eq!(plain.orport, OrPort::Plain(addr("127.0.0.1:9")));
 
+    let extended = OrPort::Extended {
+        addr: addr("127.0.0.1:10"),
+        cookie: "/c".into(),
+    };
     let both = server_of(&[(EXTENDED, "127.0.0.1:10"), (COOKIE, "/c")]);
-    assert_eq!(
-        both.ext_orport,
-        addr("127.0.0.1:10").map(|a| (a, "/c".into()))
-    );
+    assert_eq!(both.orport, extended);
 
     let alone = server_of(&[(ORPORT, ""), (EXTENDED, "127.0.0.1:10"), (COOKIE, "/c")]);
-    assert_eq!(alone.orport, None);
+    assert_eq!(alone.orport, extended);
 
     is_env_error(read(SERVER_BASE, &[(ORPORT, "")]), ORPORT);
     is_env_error(read(SERVER_BASE, &[(ORPORT, "here:9")]), ORPORT);

@@ -207,6 +207,17 @@ fn a_parent_that_does_not_read_costs_log_lines_only() {
     );
 }
 
+#[test]
+fn a_parent_that_reads_gets_every_line() {
+    let lines = said(|ipc| {
+        for n in 0..3 * MAX_WAITING_LOGS {
+            ipc.log(Severity::Info, &n.to_string());
+            assert!(ipc.flush(LONG));
+        }
+    });
+    assert_eq!(lines.len(), 3 * MAX_WAITING_LOGS);
+}
+
 struct Gone(io::ErrorKind);
 
 impl Write for Gone {
