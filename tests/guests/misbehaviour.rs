@@ -109,7 +109,7 @@ async fn an_amplifier_is_held_at_the_bound() {
 /// FIN at the appointed time, whatever it sends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_handshake_on_a_server_is_quiet() {
-    for name in ["trap_dial", "refuse", "spin_dial"] {
+    for name in ["trap_dial", "refuse", "spin_dial", "quitter"] {
         let (mut prober, outer) = pair().await;
         let until = Instant::now() + Duration::from_secs(4);
         let server = tokio::spawn(async move {
