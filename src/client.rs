@@ -18,13 +18,9 @@ use crate::tunnel::{Connection, Slot, Slots};
 use crate::watm::{Connect, Io, Role};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-
-/// How long the SOCKS handshake may take: it crosses no network. obfs4proxy has the same limit.
-const SOCKS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Starts the listeners and says so. The tasks in the set are the listeners; dropping it closes them.
 pub async fn start(
@@ -136,11 +132,11 @@ impl Client {
     async fn handshake(&self, socket: &mut TcpStream) -> Option<Request> {
         tune_local(socket);
         let accepts = |encoded: &[u8]| args::parse_client(encoded).is_ok();
-        let why = match timeout(SOCKS_LIMIT, socks5::handshake(&mut *socket, accepts)).await {
+        let why = match timeout(socks5::LIMIT, socks5::handshake(&mut *socket, accepts)).await {
             Ok(Ok(request)) => return Some(request),
             Ok(Err(socks5::Refused::Gone)) => return None,
             Ok(Err(why)) => why.to_string(),
-            Err(_) => format!("it was not done within {} s", SOCKS_LIMIT.as_secs()),
+            Err(_) => format!("it was not done within {} s", socks5::LIMIT.as_secs()),
         };
         tracing::info!("{}: a SOCKS handshake failed: {why}", self.transport.name);
         socks5::close_after_reply(socket).await;

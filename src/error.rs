@@ -76,6 +76,9 @@ pub enum Failure {
     /// A proxy or policy forbids this destination.
     #[error("the upstream proxy does not allow this connection")]
     Forbidden,
+    /// EACCES or EPERM: something on this machine forbids it.
+    #[error("this machine does not allow the connection (a local firewall or a sandbox?)")]
+    Denied,
     /// `TOR_PT_OUTBOUND_BIND_ADDRESS_V4/V6` cannot be used here.
     #[error(
         "the outbound bind address cannot be used on this machine (see OutboundBindAddressPT in torrc)"
@@ -122,6 +125,7 @@ impl Failure {
             K::HostUnreachable => Failure::HostUnreachable,
             K::NetworkUnreachable | K::NetworkDown => Failure::NetworkUnreachable,
             K::TimedOut => Failure::DialTimeout,
+            K::PermissionDenied => Failure::Denied,
             K::AddrNotAvailable => Failure::BindAddress,
             _ if is_out_of_descriptors(error) => Failure::Descriptors,
             kind => Failure::Host(format!("connecting failed: {kind}")),
@@ -139,7 +143,9 @@ impl Failure {
             | Failure::HandshakeTimeout(_)
             | Failure::Broken(_)
             | Failure::Stalled(_) => Blame::Peer,
-            Failure::Proxy(_) | Failure::Forbidden | Failure::BindAddress => Blame::Operator,
+            Failure::Proxy(_) | Failure::Forbidden | Failure::Denied | Failure::BindAddress => {
+                Blame::Operator
+            }
             Failure::Arguments(_) | Failure::OrPort(_) => Blame::Parent,
             Failure::Module(_) | Failure::Trap(_) | Failure::Stuck => Blame::Module,
             Failure::PoolFull(_) | Failure::Descriptors | Failure::Host(_) => Blame::Host,
@@ -153,7 +159,7 @@ impl Failure {
             Failure::HostUnreachable | Failure::Unresolved => 0x04,
             Failure::NetworkUnreachable => 0x03,
             Failure::DialTimeout | Failure::HandshakeTimeout(_) => 0x06,
-            Failure::Forbidden => 0x02,
+            Failure::Forbidden | Failure::Denied => 0x02,
             _ => 0x01,
         }
     }
@@ -177,6 +183,7 @@ impl Failure {
             Failure::HandshakeTimeout(_) => "handshake-timeout",
             Failure::Proxy(_) => "proxy",
             Failure::Forbidden => "forbidden",
+            Failure::Denied => "denied",
             Failure::BindAddress => "bind-address",
             Failure::Arguments(_) => "arguments",
             Failure::OrPort(_) => "orport",

@@ -93,6 +93,9 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
     use std::time::Instant;
+    use tokio::time::timeout;
+
+    const LONG: Duration = Duration::from_secs(20);
 
     fn os_error(number: i32) -> io::Error {
         io::Error::from_raw_os_error(number)
@@ -112,17 +115,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn accepts_a_connection() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test is the clients on loopback"
+    )]
+    async fn a_burst_of_connections_waits_to_be_accepted() {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let addr = listener.local_addr().unwrap();
-        let client = TcpSocket::new_v4().unwrap();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the test is the client on loopback"
-        )]
-        let client = client.connect(addr).await.unwrap();
-        let (_, peer) = accept(&listener, |failure| panic!("{failure}")).await;
-        assert_eq!(peer, client.local_addr().unwrap());
+        let mut clients = Vec::new();
+        for _ in 0..64 {
+            let connected = timeout(LONG, TcpStream::connect(addr)).await;
+            clients.push(connected.expect("room in the queue").unwrap());
+        }
+        for client in clients {
+            let accepted = timeout(LONG, accept(&listener, |failure| panic!("{failure}")));
+            let (_, peer) = accepted.await.unwrap();
+            assert_eq!(peer, client.local_addr().unwrap());
+        }
     }
 
     #[cfg(unix)]

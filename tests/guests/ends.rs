@@ -43,39 +43,84 @@ async fn a_reply_after_the_clients_fin_arrives() {
     reply_after_fin("reverse").await;
 }
 
-/// A guest that leaves at the first end it sees: what both sides had sent before arrives all the same.
+/// A guest that leaves at the first end it sees: what both sides had sent before arrives all the same,
+/// whichever side the guest looks at first.
 #[tokio::test]
 async fn unread_bytes_hide_an_end() {
-    for name in [
-        "upstream_a",
-        "upstream_c",
-        "half_exit",
-        "tokio_like",
-        "blocking",
-    ] {
-        let (mut app, mut network, session) = dialer(name, None).await.expect("the handshake");
-        within(name, async {
-            // Both are there before the guest looks: the network's end, and bytes of the application.
-            network
-                .write_all(b"last words of the network")
-                .await
-                .expect("sent");
-            network.shutdown().await.expect("ended");
-            app.write_all(&[7; 100_000]).await.expect("sent");
-            let run = tokio::spawn(session.run());
-            let mut heard = Vec::new();
-            app.read_to_end(&mut heard).await.expect("no reset");
-            assert_eq!(heard, b"last words of the network", "{name}");
-            let mut got = vec![0; 100_000];
-            network
-                .read_exact(&mut got)
-                .await
-                .unwrap_or_else(|error| panic!("{name} lost bytes: {error}"));
-            drop((app, network));
-            run.await.expect("no panic");
-        })
-        .await;
+    const BYTES: usize = 100_000;
+    for name in SHAPES {
+        for app_ends in [true, false] {
+            let (mut app, mut network, session) = dialer(name, None).await.expect("the handshake");
+            within(name, async {
+                // Everything is there before the guest looks: an end on one side, bytes on both.
+                app.write_all(&[7; BYTES]).await.expect("sent");
+                network.write_all(&[8; BYTES]).await.expect("sent");
+                let ending = if app_ends { &mut app } else { &mut network };
+                ending.shutdown().await.expect("ended");
+                let run = tokio::spawn(session.run());
+                for (reader, byte) in [(&mut app, 8), (&mut network, 7)] {
+                    let mut got = vec![0; BYTES];
+                    let read = reader.read_exact(&mut got).await;
+                    read.unwrap_or_else(|error| panic!("{name} lost bytes: {error}"));
+                    assert!(got.iter().all(|&b| b == byte), "{name}");
+                }
+                drop((app, network));
+                run.await.expect("no panic");
+            })
+            .await;
+        }
     }
+}
+
+const SHAPES: [&str; 6] = [
+    "plain",
+    "upstream_a",
+    "upstream_c",
+    "half_exit",
+    "tokio_like",
+    "blocking",
+];
+
+/// An idle connection costs no CPU, whatever the guest asks the host while it waits.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_idle_connection_wakes_nobody() {
+    // A thread that has nothing else to do, so that its context switches are the guest's.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    for name in SHAPES {
+        runtime.block_on(async {
+            let (mut app, mut network, session) = dialer(name, None).await.expect("the handshake");
+            let _run = tokio::spawn(session.run());
+            let mut got = [0; 4];
+            app.write_all(b"ping").await.expect("sent");
+            within(name, network.read_exact(&mut got))
+                .await
+                .expect("arrived");
+            network.write_all(b"pong").await.expect("sent");
+            within(name, app.read_exact(&mut got))
+                .await
+                .expect("arrived");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let before = switches();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let woken = switches() - before;
+            // Our own timer, the two that `blocking` sets for itself, and a busy machine's.
+            assert!(woken <= 20, "{name}: woken {woken} times in 2 s");
+        });
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn switches() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").expect("Linux");
+    let counts = status
+        .lines()
+        .filter(|line| line.contains("ctxt_switches"))
+        .filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok());
+    counts.sum()
 }
 
 /// A guest in blocking mode that wants one end after the other must not wait for ever for the first.

@@ -4,12 +4,17 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe::Receiver;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::deadline::{soon, stays_pending};
+use crate::support::lines::Lines;
+use crate::support::orport::OrPort;
 use crate::support::pair::Pair;
+use crate::support::peers;
 use crate::support::pt::{Launch, Stdin};
+use crate::support::socks::{Raw, open};
 
 /// What a parent waits before it kills: Arti's limit.
 const REASONABLE: Duration = Duration::from_secs(5);
@@ -179,7 +184,7 @@ struct Orphan(i32);
 impl Drop for Orphan {
     fn drop(&mut self) {
         let exe = std::fs::read_link(format!("/proc/{}/exe", self.0));
-        if exe.is_ok_and(|exe| exe == crate::support::peers::ouzel())
+        if exe.is_ok_and(|exe| exe == peers::ouzel())
             && let Some(pid) = rustix::process::Pid::from_raw(self.0)
         {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
@@ -240,11 +245,9 @@ async fn nothing_stays_behind_but_state() {
 #[tokio::test]
 async fn a_stdout_that_nobody_reads_any_more_harms_nothing() {
     let (reader, writer) = std::io::pipe().unwrap();
-    let orport = crate::support::orport::OrPort::listen().await;
+    let orport = OrPort::listen().await;
     let mut pt = Launch::server("plain", orport.addr).stdout(writer).start();
-    let lines = crate::support::lines::Lines::of(
-        tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into()).unwrap(),
-    );
+    let lines = Lines::of(Receiver::from_owned_fd(reader.into()).unwrap());
     let line = soon("its line", lines.find(|line| line.starts_with("SMETHOD ")))
         .await
         .unwrap();
@@ -254,10 +257,10 @@ async fn a_stdout_that_nobody_reads_any_more_harms_nothing() {
     // A relay that is not there makes it want to LOG; no SIGPIPE, and the next connection works.
     let port = orport.addr;
     drop(orport);
-    let mut lost = crate::support::socks::Raw::to(addr).await;
+    let mut lost = Raw::to(addr).await;
     let _ = lost.rest_within(Duration::from_secs(60)).await;
-    let orport = crate::support::orport::OrPort::listen_at(port).await;
-    let mut application = crate::support::socks::Raw::to(addr).await.0;
+    let orport = OrPort::listen_at(port).await;
+    let mut application = Raw::to(addr).await.0;
     let mut relay = orport.accept().await;
     ping(&mut application, &mut relay).await;
     pt.signal(Signal::TERM);
@@ -269,11 +272,16 @@ async fn a_stdout_that_is_full_stops_neither_connections_nor_the_end() {
     let (reader, writer) = std::io::pipe().unwrap();
     let filler = writer.try_clone().unwrap();
     let mut pt = Launch::client("plain").stdout(writer).start();
+    let pipe = Receiver::from_owned_fd(reader.into()).unwrap();
+    let mut head = BufReader::new(pipe);
     let mut negotiation = String::new();
-    let mut head = std::io::BufReader::new(reader);
-    while !negotiation.ends_with("CMETHODS DONE\n") {
-        std::io::BufRead::read_line(&mut head, &mut negotiation).unwrap();
-    }
+    soon("DONE", async {
+        while !negotiation.ends_with("CMETHODS DONE\n") {
+            let read = head.read_line(&mut negotiation).await.unwrap();
+            assert_ne!(read, 0, "{negotiation}");
+        }
+    })
+    .await;
     let addr = negotiation
         .lines()
         .find_map(|line| line.strip_prefix("CMETHOD plain socks5 "))
@@ -285,21 +293,17 @@ async fn a_stdout_that_is_full_stops_neither_connections_nor_the_end() {
         let mut filler = filler;
         let _ = std::io::Write::write_all(&mut filler, &vec![b'x'; 1 << 20]);
     });
-    let web = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let web = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let refused = {
-        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
         gone.local_addr().unwrap()
     };
     for _ in 0..200 {
         // Each one a line that it cannot get rid of.
-        crate::support::socks::open(addr, &refused.into(), b"")
-            .await
-            .unwrap_err();
+        open(addr, &refused.into(), b"").await.unwrap_err();
     }
     let target = web.local_addr().unwrap().into();
-    let mut application = crate::support::socks::open(addr, &target, b"")
-        .await
-        .unwrap();
+    let mut application = open(addr, &target, b"").await.unwrap();
     let (mut far, _) = web.accept().await.unwrap();
     ping(&mut application, &mut far).await;
     pt.signal(Signal::TERM);

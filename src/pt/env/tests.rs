@@ -112,6 +112,8 @@ fn outbound_addresses() {
     let environment = environment.unwrap();
     assert_eq!(environment.bind_v4, "192.0.2.1".parse().ok());
     assert_eq!(environment.bind_v6, "2001:db8::1".parse().ok());
+    let bare = read(CLIENT_BASE, &[(OUTBOUND_V6, "2001:db8::2")]).unwrap();
+    assert_eq!(bare.bind_v6, "2001:db8::2".parse().ok());
     let empty = read(CLIENT_BASE, &[(OUTBOUND_V4, ""), (OUTBOUND_V6, "")]).unwrap();
     assert_eq!((empty.bind_v4, empty.bind_v6), (None, None));
     is_env_error(
