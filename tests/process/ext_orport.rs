@@ -360,7 +360,7 @@ async fn an_extended_orport_beyond_loopback_is_warned_about() {
         .set("TOR_PT_AUTH_COOKIE_FILE", ext.cookie_file())
         .ready()
         .await;
-    let line = pt.logs(&["ExtORPort", "this machine"]).await;
+    let line = pt.logs(&["ExtORPort", "loopback"]).await;
     assert!(line.contains("SEVERITY=warning"), "{line}");
     assert!(!line.contains("192.0.2.1"), "scrubbed: {line}");
 }

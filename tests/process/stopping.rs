@@ -85,8 +85,9 @@ async fn a_stdin_at_its_end_from_the_start_still_lets_it_negotiate() {
     let status = pt.ended_within(REASONABLE).await;
     assert_eq!(status.code(), Some(0), "{}", pt.story());
     let lines = pt.stdout.so_far();
-    assert_eq!(lines[0], "VERSION 1");
-    assert!(lines.iter().any(|line| line == "CMETHODS DONE"));
+    assert_eq!(lines[0], "VERSION 1", "{}", pt.story());
+    let done = lines.iter().any(|line| line == "CMETHODS DONE");
+    assert!(done, "it left in the middle\n{}", pt.story());
 }
 
 #[tokio::test]
