@@ -18,7 +18,7 @@ demo: ## see it work: a page and 256 MiB through two transports, nothing install
 test: ## run every test; as root it installs Debian's tor, obfs4proxy and strace first, else it says what to install
 	@.ci/prerequisites.sh test
 	$(CARGO) test --locked --manifest-path watm/Cargo.toml
-	PATH="$$PATH:/usr/sbin:/sbin" $(CARGO) test --release --locked --workspace --no-fail-fast
+	PATH="$$PATH:/usr/sbin:/sbin" RUST_TEST_THREADS=4 $(CARGO) test --release --locked --workspace --no-fail-fast
 
 wasm: ## rebuild the built-in transports into watm/dist (needs the target wasm32-wasip1)
 	watm/build.sh
@@ -28,6 +28,6 @@ figures: ## measure speed, memory and start-up against a native relay (ARGS="--q
 
 nightly: ## the long things: many more random cases, the whole benchmark, security advisories
 	@.ci/prerequisites.sh ci
-	PROPTEST_CASES=20000 PATH="$$PATH:/usr/sbin:/sbin" $(CARGO) test --release --locked --workspace --no-fail-fast
+	PROPTEST_CASES=20000 PATH="$$PATH:/usr/sbin:/sbin" RUST_TEST_THREADS=4 $(CARGO) test --release --locked --workspace --no-fail-fast
 	$(CARGO) bench --locked --bench load
 	target/tools/bin/cargo-deny --locked check advisories

@@ -143,7 +143,7 @@ async fn serve(
     let mut listeners = tokio::select! {
         listeners = starting => listeners,
         // Even in the midst of compiling; nobody is connected yet.
-        _ = parent.stop() => return 0,
+        () = parent.interrupted() => return 0,
     };
     if parent.stop().await == Stop::Drain {
         listeners.shutdown().await;

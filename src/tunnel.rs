@@ -6,13 +6,14 @@
 
 use crate::error::{Blame, Failure};
 use crate::log::Whose;
-use crate::net::tune_local;
+use crate::net::{dial, tune_local};
 use crate::say;
 use crate::transport::Transport;
 use crate::watm::{Connect, Io, Outcome, Session, Stream};
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -101,7 +102,8 @@ impl Connection<'_> {
         connect: Connect,
         answer: &[u8],
     ) -> Result<(), (Option<TcpStream>, Failure)> {
-        let (deadline, too_late) = self.deadline();
+        // The dial has a limit of its own, and a name of its own when it is exceeded.
+        let (deadline, too_late) = self.deadline(dial::DEFAULT_TIMEOUT);
         let session = timeout_at(
             deadline,
             Session::new(&self.transport.program, self.conf.clone()),
@@ -142,7 +144,7 @@ impl Connection<'_> {
         socket: TcpStream,
         relay: impl Future<Output = Result<TcpStream, Failure>>,
     ) -> Result<(), (Option<Stream>, WasUp)> {
-        let (deadline, too_late) = self.deadline();
+        let (deadline, too_late) = self.deadline(Duration::ZERO);
         let session = timeout_at(
             deadline,
             Session::new(&self.transport.program, self.conf.clone()),
@@ -176,8 +178,8 @@ impl Connection<'_> {
         }
     }
 
-    fn deadline(&self) -> (Instant, Failure) {
-        let limit = self.transport.handshake;
+    fn deadline(&self, dialling: Duration) -> (Instant, Failure) {
+        let limit = self.transport.handshake + dialling;
         (
             Instant::now() + limit,
             Failure::HandshakeTimeout(limit.as_secs()),

@@ -86,6 +86,19 @@ impl Parent {
         })
     }
 
+    /// Waits for a signal or the parent's death, but not for the end of stdin: a parent whose stdin was at
+    /// its end from the start still wants to read the whole negotiation. Cancel-safe like
+    /// [`stop`](Parent::stop).
+    pub async fn interrupted(&mut self) {
+        if !self.ended {
+            tokio::select! {
+                _ = self.signals.next() => {}
+                () = self.death.happened() => {}
+            }
+            self.ended = true;
+        }
+    }
+
     /// Waits until the process is to stop. After [`Stop::Drain`] it can be called again, for what comes
     /// next is [`Stop::Now`]. Cancel-safe: an event that is not returned is not lost.
     pub async fn stop(&mut self) -> Stop {
