@@ -19,3 +19,13 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 "$full" compile watm/dist/reverse.wasm -o "$scratch/reverse.cwasm"
 "$lean" demo --module "lean=$scratch/reverse.cwasm" --transport lean --size 16
+
+# A plain module is refused, and the message says what to do instead.
+if refusal=$("$lean" demo --module lean=watm/dist/reverse.wasm --transport lean --size 1 2>&1); then
+  echo "the runtime-only executable ran a module that nobody compiled" >&2
+  exit 1
+fi
+grep -q 'ouzel compile' <<<"$refusal" || {
+  echo "the refusal does not name the remedy: $refusal" >&2
+  exit 1
+}

@@ -88,6 +88,27 @@ pub struct Connection<'a> {
     pub far: &'a (dyn Display + Sync),
 }
 
+/// When a handshake has to be done.
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn after(limit: Duration) -> Self {
+        Deadline {
+            at: Instant::now() + limit,
+            limit,
+        }
+    }
+
+    async fn hold<T>(self, step: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let too_late = Failure::HandshakeTimeout(self.limit.as_secs());
+        timeout_at(self.at, step).await.unwrap_or(Err(too_late))
+    }
+}
+
 /// Whether the transport's handshake had succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WasUp(pub bool);
@@ -103,22 +124,13 @@ impl Connection<'_> {
         answer: &[u8],
     ) -> Result<(), (Option<TcpStream>, Failure)> {
         // The dial has a limit of its own, and a name of its own when it is exceeded.
-        let (deadline, too_late) = self.deadline(dial::DEFAULT_TIMEOUT);
-        let session = timeout_at(
-            deadline,
-            Session::new(&self.transport.program, self.conf.clone()),
-        )
-        .await;
-        let mut session = match session.unwrap_or_else(|_| Err(too_late.clone())) {
+        let deadline = self.deadline(dial::DEFAULT_TIMEOUT);
+        let mut session = match self.session(deadline).await {
             Ok(session) => session,
             Err(failure) => return Err((Some(socket), failure)),
         };
-        let up = timeout_at(
-            deadline,
-            session.dial(Stream::gated(socket, early), connect),
-        )
-        .await;
-        if let Err(failure) = up.unwrap_or(Err(too_late)) {
+        let up = session.dial(Stream::gated(socket, early), connect);
+        if let Err(failure) = deadline.hold(up).await {
             let socket = match session.into_inner().map(Stream::into_io) {
                 Some(Io::Tcp(socket)) => Some(socket),
                 _ => None,
@@ -144,13 +156,8 @@ impl Connection<'_> {
         socket: TcpStream,
         relay: impl Future<Output = Result<TcpStream, Failure>>,
     ) -> Result<(), (Option<Stream>, WasUp)> {
-        let (deadline, too_late) = self.deadline(Duration::ZERO);
-        let session = timeout_at(
-            deadline,
-            Session::new(&self.transport.program, self.conf.clone()),
-        )
-        .await;
-        let mut session = match session.unwrap_or_else(|_| Err(too_late.clone())) {
+        let deadline = self.deadline(Duration::ZERO);
+        let mut session = match self.session(deadline).await {
             Ok(session) => session,
             Err(failure) => {
                 self.tell(&failure);
@@ -158,8 +165,8 @@ impl Connection<'_> {
             }
         };
         let inner = Stream::gated(Io::Unconnected, &[]);
-        let up = timeout_at(deadline, session.accept(inner, Stream::new(socket))).await;
-        if let Err(failure) = up.unwrap_or(Err(too_late)) {
+        let up = session.accept(inner, Stream::new(socket));
+        if let Err(failure) = deadline.hold(up).await {
             self.tell_probe(&failure);
             return Err((session.into_outer(), WasUp(false)));
         }
@@ -178,12 +185,13 @@ impl Connection<'_> {
         }
     }
 
-    fn deadline(&self, dialling: Duration) -> (Instant, Failure) {
-        let limit = self.transport.handshake + dialling;
-        (
-            Instant::now() + limit,
-            Failure::HandshakeTimeout(limit.as_secs()),
-        )
+    async fn session(&self, deadline: Deadline) -> Result<Session, Failure> {
+        let session = Session::new(&self.transport.program, self.conf.clone());
+        deadline.hold(session).await
+    }
+
+    fn deadline(&self, dialling: Duration) -> Deadline {
+        Deadline::after(self.transport.handshake + dialling)
     }
 
     /// Tells why the connection failed before it had both ends.
