@@ -7,7 +7,8 @@ use crate::config::Config;
 use crate::error::Severity;
 use crate::pt::{env, is_transport_name};
 use crate::{managed, platform, tools};
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -27,10 +28,10 @@ const USAGE: u8 = 64;
         ClientTransportPlugin plain exec /usr/bin/ouzel\n  \
         ServerTransportPlugin plain exec /usr/bin/ouzel\n\n\
         A new transport is a file, added on the same line:\n\n  \
-        ClientTransportPlugin mine exec /usr/bin/ouzel --module mine=/etc/ouzel/mine.wasm\n\n\
+        ClientTransportPlugin mine exec /usr/bin/ouzel --module mine=/etc/tor/mine.wasm\n\n\
         To see it work without tor, run `ouzel demo`.",
     after_help = "Built in: plain (passes bytes as they are), reverse (a reversible scramble, for tests and tutorials).\n\
-        Exit status: 0 stopped, 64 wrong use or ENV-ERROR, 69 PROXY-ERROR, 78 VERSION-ERROR.",
+        Exit status: 0 stopped, 1 a tool failed, 2 wrong flags, 64 ENV-ERROR or started by hand, 69 PROXY-ERROR, 78 VERSION-ERROR.",
     args_conflicts_with_subcommands = true
 )]
 struct Cli {
@@ -79,7 +80,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Demo {
     /// The transport to show
-    #[arg(long, value_name = "NAME", default_value = "plain")]
+    #[arg(long, value_name = "NAME", default_value = "plain", value_parser = transport_name)]
     transport: String,
     /// How much to fetch, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
@@ -117,16 +118,21 @@ impl From<Demo> for tools::demo::Options {
 fn named_file(text: &str) -> Result<(String, PathBuf), String> {
     let (name, file) = text
         .split_once('=')
-        .ok_or("expected NAME=FILE, like mine=/etc/ouzel/mine.wasm")?;
-    if !is_transport_name(name) {
-        return Err(format!(
-            "{name:?} is no transport name: letters, digits and _ only, no digit first"
-        ));
-    }
+        .ok_or("expected NAME=FILE, like mine=/etc/tor/mine.wasm")?;
+    let name = transport_name(name)?;
     if file.is_empty() {
         return Err("the file is missing after =".to_owned());
     }
-    Ok((name.to_owned(), file.into()))
+    Ok((name, file.into()))
+}
+
+fn transport_name(name: &str) -> Result<String, String> {
+    if is_transport_name(name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!(
+        "{name:?} is no transport name: letters, digits and _ only, no digit first"
+    ))
 }
 
 fn severity(text: &str) -> Result<Severity, String> {
@@ -138,6 +144,24 @@ fn severity(text: &str) -> Result<Severity, String> {
         "debug" => Severity::Debug,
         _ => return Err("expected error, warn, notice, info or debug".to_owned()),
     })
+}
+
+impl Cli {
+    /// What the definition cannot say: a name stands for one file.
+    fn checked(self) -> Result<Cli, clap::Error> {
+        for (flag, files) in [
+            ("--module", &self.run.modules),
+            ("--config", &self.run.configs),
+        ] {
+            for (at, (name, _)) in files.iter().enumerate() {
+                if files[..at].iter().any(|(earlier, _)| earlier == name) {
+                    let text = format!("{flag} names {name} twice; keep one of the two");
+                    return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+                }
+            }
+        }
+        Ok(self)
+    }
 }
 
 impl From<Run> for Config {
@@ -191,14 +215,27 @@ fn from_go(arg: OsString) -> Option<OsString> {
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(std::env::args_os().filter_map(from_go)) {
-        Ok(cli) => cli,
-        Err(error) => {
-            // clap knows which of its texts belong on stdout: help and version, asked for by a person.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
-        }
-    };
+    let variable = |name: &str| std::env::var_os(name);
+    let managed = env::is_managed(&variable);
+    let cli =
+        match Cli::try_parse_from(std::env::args_os().filter_map(from_go)).and_then(Cli::checked) {
+            Ok(cli) => cli,
+            Err(error) => {
+                // clap knows which of its texts belong on stdout: help and version, asked for by a person.
+                let _ = error.print();
+                if managed && error.use_stderr() {
+                    // tor hides stderr, and would start us again every second.
+                    let text = error.to_string();
+                    let what = text
+                        .lines()
+                        .next()
+                        .unwrap_or_default()
+                        .trim_start_matches("error: ");
+                    managed::refuse(&format!("{what}; see the exec line in torrc"));
+                }
+                return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+            }
+        };
     platform::raise_descriptor_limit();
     let threads = cli.run.threads;
     match cli.command {
@@ -208,16 +245,16 @@ pub fn main() -> ExitCode {
         Some(Command::Compile(options)) => {
             finish(runtime(threads), |_| tools::compile::run(&options))
         }
-        None => {
-            let variable = |name: &str| std::env::var_os(name);
-            if !env::is_managed(&variable) {
-                return by_hand();
+        None if !managed => by_hand(),
+        None => match runtime(threads) {
+            Ok(runtime) => managed::run(&cli.run.into(), &variable, runtime),
+            Err(error) => {
+                managed::refuse(&format!(
+                    "this machine gives no threads or descriptors: {error}"
+                ));
+                failed(&error)
             }
-            match runtime(threads) {
-                Ok(runtime) => managed::run(&cli.run.into(), &variable, runtime),
-                Err(error) => failed(&error),
-            }
-        }
+        },
     }
 }
 
@@ -264,7 +301,6 @@ fn by_hand() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_consistent() {

@@ -17,7 +17,7 @@ use crate::transport::{Registry, Transport};
 use crate::tunnel::{Connection, Slot, Slots};
 use crate::watm::{Connect, Io, Role};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -31,11 +31,10 @@ pub async fn start(
     ipc: &Ipc,
 ) -> JoinSet<()> {
     let mut listeners = JoinSet::new();
+    let unknown = names.iter().filter(|name| !registry.knows(name));
+    registry.tell_unknown(unknown.map(String::as_str), names.len());
     for name in names {
         if !registry.knows(name) {
-            tracing::info!(
-                "there is no transport {name} here; it is left to others (add one with --module {name}=FILE)"
-            );
             continue;
         }
         match open(name, registry).await {
@@ -131,13 +130,27 @@ impl Client {
 
     async fn handshake(&self, socket: &mut TcpStream) -> Option<Request> {
         tune_local(socket);
-        let accepts = |encoded: &[u8]| args::parse_client(encoded).is_ok();
-        let why = match timeout(socks5::LIMIT, socks5::handshake(&mut *socket, accepts)).await {
+        let malformed = Mutex::new(None);
+        let accepts = |encoded: &[u8]| match args::parse_client(encoded) {
+            Ok(_) => true,
+            Err(error) => {
+                *malformed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                false
+            }
+        };
+        let handshake = socks5::handshake(&mut *socket, accepts);
+        let mut why = match timeout(socks5::LIMIT, handshake).await {
             Ok(Ok(request)) => return Some(request),
             Ok(Err(socks5::Refused::Gone)) => return None,
             Ok(Err(why)) => why.to_string(),
             Err(_) => format!("it was not done within {} s", socks5::LIMIT.as_secs()),
         };
+        if let Some(error) = malformed
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
+            why = format!("{why}: {error}; copy the bridge line again");
+        }
         tracing::info!("{}: a SOCKS handshake failed: {why}", self.transport.name);
         socks5::close_after_reply(socket).await;
         None

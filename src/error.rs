@@ -96,6 +96,11 @@ pub enum Failure {
     /// The module said no; the text names its errno.
     #[error("the module gave up: {0}")]
     Module(String),
+    /// The module's initialisation failed, which is where it reads its configuration; the text names its errno.
+    #[error(
+        "the module does not take its configuration: {0}; check the bridge line's arguments and --config"
+    )]
+    Configuration(String),
     /// The module trapped.
     #[error("the module crashed: {0}")]
     Trap(String),
@@ -143,9 +148,11 @@ impl Failure {
             | Failure::HandshakeTimeout(_)
             | Failure::Broken(_)
             | Failure::Stalled(_) => Blame::Peer,
-            Failure::Proxy(_) | Failure::Forbidden | Failure::Denied | Failure::BindAddress => {
-                Blame::Operator
-            }
+            Failure::Proxy(_)
+            | Failure::Forbidden
+            | Failure::Denied
+            | Failure::BindAddress
+            | Failure::Configuration(_) => Blame::Operator,
             Failure::Arguments(_) | Failure::OrPort(_) => Blame::Parent,
             Failure::Module(_) | Failure::Trap(_) | Failure::Stuck => Blame::Module,
             Failure::PoolFull(_) | Failure::Descriptors | Failure::Host(_) => Blame::Host,
@@ -189,6 +196,7 @@ impl Failure {
             Failure::OrPort(_) => "orport",
             Failure::Broken(_) => "broken",
             Failure::Module(_) => "module",
+            Failure::Configuration(_) => "configuration",
             Failure::Trap(_) => "trap",
             Failure::Stuck => "stuck",
             Failure::Stalled(_) => "stalled",

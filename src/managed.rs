@@ -14,10 +14,10 @@ use crate::pt::parent::{Launcher, Parent, Stop};
 use crate::server::Relay;
 use crate::transport::{Registry, State, services};
 use crate::tunnel::Slots;
-use crate::{client, server};
+use crate::{client, platform, server};
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -45,6 +45,15 @@ pub fn run(config: &Config, variable: env::Lookup<'_>, runtime: Runtime) -> Exit
     ExitCode::from(code)
 }
 
+/// Tells the parent why this process cannot even begin, before it exits.
+pub fn refuse(why: &str) {
+    if let Ok(ipc) = Ipc::stdout() {
+        ipc.log(Severity::Error, why);
+        ipc.env_error(why);
+        ipc.flush(LAST_WORDS);
+    }
+}
+
 /// Everything up to the first listener. The error is the exit status; its line has been said.
 fn negotiate(
     config: &Config,
@@ -59,7 +68,10 @@ fn negotiate(
     ipc.version();
     let opened = env::parse(variable).and_then(|environment| {
         let state = State::open(&environment.state).map_err(|error| {
-            StartError::Env(format!("the state directory cannot be made or opened ({error}); tor's DataDirectory must be writable"))
+            let dir = environment.state.display();
+            StartError::Env(format!(
+                "the state directory {dir} cannot be made or opened ({error}); tor's DataDirectory must be writable"
+            ))
         })?;
         Ok((environment, state))
     });
@@ -67,14 +79,17 @@ fn negotiate(
         Ok(opened) => opened,
         Err(error) => return Err(start_error(ipc, &error)),
     };
-    let file = config.log_file.then(|| state.append(LOG_FILE)).transpose();
     let mut sinks = vec![to_parent];
-    match file {
-        Ok(file) => sinks.extend(file.map(to_file)),
-        Err(error) => ipc.log(
-            Severity::Warning,
-            &format!("the log file cannot be opened: {error}"),
-        ),
+    if config.log_file {
+        match state.append(LOG_FILE) {
+            Ok(file) => sinks.push(to_file(file, state.clone())),
+            Err(error) => {
+                ipc.log(
+                    Severity::Warning,
+                    &format!("the log file cannot be opened: {error}"),
+                );
+            }
+        }
     }
     log::init(config.log_level, config.unsafe_logging, sinks);
     if let Role::Client(client) = &environment.role
@@ -103,15 +118,20 @@ fn start_error(ipc: &Ipc, error: &StartError) -> u8 {
     error.exit_code()
 }
 
-fn to_file(file: std::fs::File) -> Sink {
+fn to_file(file: std::fs::File, state: State) -> Sink {
     let file = Mutex::new(file);
     Box::new(move |severity, text| {
         let now = humantime::format_rfc3339_seconds(SystemTime::now());
         let line = format!("{now} [{}] {text}\n", severity.word());
-        if let Ok(mut file) = file.lock() {
-            // A full disk loses log lines and nothing else.
-            let _ = file.write_all(line.as_bytes());
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have tidied up; a file without a name is read by nobody.
+        if platform::is_unlinked(&file)
+            && let Ok(again) = state.append(LOG_FILE)
+        {
+            *file = again;
         }
+        // A full disk loses log lines and nothing else.
+        let _ = file.write_all(line.as_bytes());
     })
 }
 

@@ -95,6 +95,20 @@ pub fn private_file() -> std::fs::OpenOptions {
     options
 }
 
+/// Whether an open file has lost its name.
+pub fn is_unlinked(file: &std::fs::File) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        false
+    }
+}
+
 /// Whether a file is this user's and no other's to read or write.
 pub fn is_private(metadata: &Metadata) -> bool {
     #[cfg(unix)]

@@ -40,17 +40,15 @@ pub async fn start(
     ipc: &Ipc,
 ) -> JoinSet<()> {
     let mut listeners = JoinSet::new();
+    let unknown = env.binds.iter().filter(|bind| !registry.knows(&bind.name));
+    registry.tell_unknown(unknown.map(|bind| bind.name.as_str()), env.binds.len());
     for bind in &env.binds {
         let name = &bind.name;
         if !registry.knows(name) {
-            tracing::info!(
-                "there is no transport {name} here; it is left to others (add one with --module {name}=FILE)"
-            );
             continue;
         }
-        let addr = bind
-            .addr
-            .unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let addr = bind.addr.unwrap_or(any);
         match open(name, addr, env.options.get(name), registry).await {
             Ok((transport, conf, listener, at)) => {
                 let mut args = Args::new();
@@ -104,7 +102,7 @@ async fn open(
     );
     match trial.await {
         Ok(Ok(_)) => {}
-        Ok(Err(failure)) => return Err(format!("{failure}; check its --config and its options")),
+        Ok(Err(failure)) => return Err(failure.to_string()),
         Err(_) => return Err("its module did not start in time".to_owned()),
     }
     let listener = listen::listen(addr).map_err(|error| cannot_listen(addr, &error))?;

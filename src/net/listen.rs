@@ -6,9 +6,10 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::error::Failure;
@@ -23,12 +24,45 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Binds and listens. Connections are accepted by the kernel from here on.
 ///
-/// `0.0.0.0` means IPv4 only; `[::]` takes both where the system's default is to do so.
+/// "Any address" of IPv4 means that of IPv6 too, on one socket, as with the Go transports that bridges ran
+/// before: tor asks for `0.0.0.0` by default, and a bridge has IPv6 clients. Where the system has no IPv6
+/// it is IPv4 alone. Anything else is bound exactly as asked.
 pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    if addr.ip() == Ipv4Addr::UNSPECIFIED {
+        let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, addr.port()));
+        match bind(both) {
+            Err(error) if has_no_ipv6(&error) => {}
+            bound => return bound,
+        }
+    }
+    bind(addr)
+}
+
+fn has_no_ipv6(error: &io::Error) -> bool {
+    // EAFNOSUPPORT has no kind of its own.
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.kind() == io::ErrorKind::Unsupported
+        || is_unsupported_family(error)
+}
+
+#[cfg(unix)]
+fn is_unsupported_family(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_unsupported_family(_: &io::Error) -> bool {
+    false
+}
+
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = match addr {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
+    if addr.ip() == Ipv6Addr::UNSPECIFIED {
+        SockRef::from(&socket).set_only_v6(false)?;
+    }
     // Elsewhere than on Unix this would let another program take the port over.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;

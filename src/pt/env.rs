@@ -160,8 +160,8 @@ fn server(lookup: Lookup<'_>, names: Vec<String>) -> Result<ServerEnv, StartErro
     };
     options.retain(|(name, _)| names.contains(name));
 
-    let orport = parsed(lookup, ORPORT, ADDRESS, parse_address)?;
-    let ext_orport = match parsed(lookup, EXTENDED, ADDRESS, parse_address)? {
+    let orport = parsed(lookup, ORPORT, ADDRESS, parse_reachable)?;
+    let ext_orport = match parsed(lookup, EXTENDED, ADDRESS, parse_reachable)? {
         None => None,
         Some(addr) => match lookup(COOKIE).filter(|path| !path.is_empty()) {
             None => return Err(env(format!("{EXTENDED} is set, {COOKIE} is not"))),
@@ -187,7 +187,7 @@ fn server(lookup: Lookup<'_>, names: Vec<String>) -> Result<ServerEnv, StartErro
     })
 }
 
-const ADDRESS: &str = "an IP address and a port";
+const ADDRESS: &str = "an IP address and a port above 0";
 
 fn bind_addresses(lookup: Lookup<'_>) -> Result<BTreeMap<String, SocketAddr>, StartError> {
     let mut addrs = BTreeMap::new();
@@ -202,7 +202,7 @@ fn bind_addresses(lookup: Lookup<'_>) -> Result<BTreeMap<String, SocketAddr>, St
             .ok_or_else(|| bad("is not name-address:port"))?;
         let addr = parse_address(addr).ok_or_else(|| bad("has no IP address and port"))?;
         if addrs.insert(name.to_owned(), addr).is_some() {
-            return Err(bad("is a transport's second"));
+            return Err(bad("names a transport that an earlier item has named"));
         }
     }
     Ok(addrs)
@@ -217,6 +217,11 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
         return None;
     }
     Some(SocketAddr::new(ip, port.parse().ok()?))
+}
+
+/// An address to connect to, which has a port.
+fn parse_reachable(text: &str) -> Option<SocketAddr> {
+    parse_address(text).filter(|addr| addr.port() != 0)
 }
 
 /// The names of a list, each once. Which of them exist is for others to say.

@@ -168,12 +168,19 @@ mod signals {
 
     use super::Stop;
 
+    fn file_size() -> Option<Signal> {
+        let number = rustix::process::Signal::XFSZ.as_raw();
+        signal(SignalKind::from_raw(number)).ok()
+    }
+
     #[derive(Debug)]
     pub(super) struct Signals {
         terminate: Signal,
         interrupt: Signal,
         /// Caught so that it does not kill: tor sends none, but a terminal does when it closes.
         hangup: Signal,
+        /// Caught so that a write over `ulimit -f` fails instead of killing.
+        _file_size: Option<Signal>,
     }
 
     impl Signals {
@@ -183,6 +190,7 @@ mod signals {
                 terminate: signal(SignalKind::terminate())?,
                 interrupt: signal(SignalKind::interrupt())?,
                 hangup: signal(SignalKind::hangup())?,
+                _file_size: file_size(),
             })
         }
 

@@ -5,7 +5,8 @@
 
 use crate::error::Severity;
 use crate::log;
-use crate::transport::state::{State, read_named};
+use crate::transport::artefacts::sealed;
+use crate::transport::state::{read_named, write_named};
 use crate::watm::{Host, MAX_MODULE, Settings};
 use anyhow::{Context, bail};
 use std::io::Write;
@@ -57,22 +58,19 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         .output
         .clone()
         .unwrap_or_else(|| options.file.with_extension("cwasm"));
-    let folder = match output.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => ".".as_ref(),
-    };
-    let name = output
-        .file_name()
-        .and_then(|name| name.to_str())
-        .context("the output has no file name")?;
-    State::open(folder)
-        .and_then(|folder| folder.write(name, &artefact))
+    let input = std::fs::canonicalize(&options.file)?;
+    if std::fs::canonicalize(&output).is_ok_and(|output| output == input) {
+        bail!("the result would replace the module; name another file with --output");
+    }
+    let sealed = sealed(artefact);
+    write_named(&output, &sealed)
         .with_context(|| format!("{} cannot be written", output.display()))?;
+    let output = std::fs::canonicalize(&output)?;
     let _ = writeln!(
         std::io::stdout(),
         "{} ({} KiB): use it in torrc as  --module NAME={}",
         output.display(),
-        artefact.len() >> 10,
+        sealed.len() >> 10,
         output.display()
     );
     Ok(())

@@ -18,6 +18,7 @@ const FOLDER: &str = "watm-cache";
 const KEY: &str = "key";
 const KEY_LEN: usize = 32;
 const TAG_LEN: usize = 32;
+const SUM_LEN: usize = 32;
 
 /// The cache of compiled modules.
 pub struct Artefacts {
@@ -66,11 +67,28 @@ impl Artefacts {
     }
 }
 
+/// What `ouzel compile` writes: the artefact and its SHA-256, so that damage is noticed before it runs.
+pub fn sealed(mut artefact: Vec<u8>) -> Vec<u8> {
+    let sum = Sha256::digest(&artefact);
+    artefact.extend_from_slice(&sum);
+    artefact
+}
+
+/// The artefact in a file of `ouzel compile`.
+pub fn unsealed(file: &[u8]) -> Result<&[u8], ModuleError> {
+    let at = file.len().saturating_sub(SUM_LEN);
+    let (artefact, sum) = file.split_at(at);
+    if Sha256::digest(artefact)[..] != *sum {
+        return Err(ModuleError::DamagedArtefact);
+    }
+    Ok(artefact)
+}
+
 fn unwritable(error: &io::Error) {
     tracing::warn!(
         "compiled transports cannot be kept in the state directory ({}), so every start compiles them again; \
          make it writable for this user",
-        error.kind()
+        error
     );
 }
 
@@ -115,6 +133,18 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn damage_of_a_named_artefact_is_noticed() {
+        let sealed = sealed(b"native code".to_vec());
+        assert_eq!(unsealed(&sealed), Ok(&b"native code"[..]));
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 0x40;
+            assert_eq!(unsealed(&changed), Err(ModuleError::DamagedArtefact));
+            assert_eq!(unsealed(&sealed[..at]), Err(ModuleError::DamagedArtefact));
+        }
+    }
 
     #[test]
     fn a_changed_artefact_is_not_opened() {

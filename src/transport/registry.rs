@@ -1,9 +1,11 @@
 //! From a transport's name to its module.
 
-use super::artefacts::{Artefacts, MAX_ARTEFACT};
+use super::artefacts::{Artefacts, MAX_ARTEFACT, unsealed};
 use super::conf::{Conf, MAX_CONF};
 use super::state::{State, read_named, read_trusted};
 use crate::config::Config;
+use crate::error::Severity;
+use crate::say;
 use crate::watm::{Host, MAX_MODULE, ModuleError, Program, Role, Settings};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,16 @@ impl Registry {
     /// Starts the wasm side, for so many connections at a time. Where it does not start, every transport
     /// says so.
     pub fn new(config: &Config, slots: usize, state: &State) -> Registry {
+        for (name, path) in &config.configs {
+            let known = config.modules.iter().any(|(known, _)| known == name)
+                || BUILTINS.iter().any(|&(known, _)| known == name);
+            if !known {
+                tracing::warn!(
+                    "there is no transport {name} for --config {name}={}; is the name right?",
+                    path.display()
+                );
+            }
+        }
         let host = Host::new(Settings::for_slots(slots));
         for note in host.iter().flat_map(Host::notes) {
             tracing::warn!("{note}");
@@ -63,6 +75,23 @@ impl Registry {
     pub fn knows(&self, name: &str) -> bool {
         self.modules.iter().any(|(known, _)| known == name)
             || BUILTINS.iter().any(|&(known, _)| known == name)
+    }
+
+    /// Says which of the transports that were asked for do not exist here: no news where others do, since tor
+    /// may ask several programs, but a user's trouble where none is left.
+    pub fn tell_unknown<'a>(&self, unknown: impl Iterator<Item = &'a str>, asked: usize) {
+        let unknown: Vec<&str> = unknown.collect();
+        for name in &unknown {
+            let severity = if unknown.len() == asked {
+                Severity::Warning
+            } else {
+                Severity::Notice
+            };
+            say!(
+                severity,
+                "there is no transport {name} here; it is left to others (add one with --module {name}=FILE)"
+            );
+        }
     }
 
     /// Makes a transport ready for a role. The error is one sentence that names the file.
@@ -108,42 +137,45 @@ impl Registry {
     }
 
     fn load_file(&self, host: &Host, path: &Path) -> Result<Program, String> {
-        let what = path.display();
-        let unreadable = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                format!("{what} does not exist; check the path after --module")
-            }
-            io::ErrorKind::PermissionDenied => {
-                format!(
-                    "{what} cannot be read ({error}); check its permissions, and under Debian's tor its AppArmor profile"
-                )
-            }
-            _ => format!("{what} cannot be read: {error}"),
-        };
+        let bad = |error: ModuleError| format!("{} {error}", path.display());
+        let unreadable = |error| unreadable(path, "--module", &error);
         let bytes = read_named(path, MAX_ARTEFACT).map_err(unreadable)?;
         if Host::is_artefact(&bytes) {
-            let artefact = read_trusted(path, MAX_ARTEFACT).map_err(unreadable)?;
-            return host
-                .load(&artefact)
-                .map_err(|error| format!("{what} {error}"));
+            let file = read_trusted(path, MAX_ARTEFACT).map_err(unreadable)?;
+            return unsealed(&file)
+                .and_then(|artefact| host.load(artefact))
+                .map_err(bad);
         }
         if bytes.len() > MAX_MODULE {
-            return Err(format!("{what} {}", ModuleError::TooLarge(bytes.len())));
+            return Err(bad(ModuleError::TooLarge(bytes.len())));
         }
-        self.artefacts
-            .program(host, &bytes)
-            .map_err(|error| format!("{what} {error}"))
+        self.artefacts.program(host, &bytes).map_err(bad)
     }
 
     fn conf(&self, name: &str) -> Result<Conf, String> {
         let Some((_, path)) = self.configs.iter().find(|(known, _)| known == name) else {
             return Conf::new(None);
         };
-        let what = path.display();
-        let file = read_named(path, MAX_CONF).map_err(|error| {
-            format!("{what} cannot be read: {error}; check the path after --config")
-        })?;
-        Conf::new(Some(&file)).map_err(|error| format!("{what}: {error}"))
+        let file =
+            read_named(path, MAX_CONF).map_err(|error| unreadable(path, "--config", &error))?;
+        Conf::new(Some(&file)).map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+/// Why a file that an operator named cannot be read, and what to do.
+fn unreadable(path: &Path, flag: &str, error: &io::Error) -> String {
+    let what = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound if path.is_relative() => format!(
+            "{what} does not exist in the folder that ouzel was started in; give the absolute path after {flag}"
+        ),
+        io::ErrorKind::NotFound => format!("{what} does not exist; check the path after {flag}"),
+        io::ErrorKind::PermissionDenied => format!(
+            "{what} cannot be read ({error}); check its permissions, and under Debian's tor its AppArmor profile \
+             (it allows /etc/tor)"
+        ),
+        io::ErrorKind::IsADirectory => format!("{what} is a directory; name the file after {flag}"),
+        _ => format!("{what} cannot be read ({error}); check the file after {flag}"),
     }
 }
 

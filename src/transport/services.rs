@@ -25,7 +25,7 @@ pub fn quiet_close(state: &State) -> Duration {
         tracing::warn!(
             "the bridge's closing delay cannot be kept ({}), so it changes with every start; make the state directory \
              writable for this user",
-            error.kind()
+            error
         );
     }
     Duration::from_millis(millis)

@@ -46,31 +46,44 @@ impl State {
     }
 
     /// Replaces a file in one step.
-    #[expect(clippy::disallowed_methods, reason = "this is where files are written")]
     pub fn write(&self, name: &str, data: &[u8]) -> io::Result<()> {
-        let mut unique = [0; 8];
-        getrandom::fill(&mut unique).map_err(io::Error::other)?;
-        let temporary = self
-            .dir
-            .join(format!(".{name}.{:016x}", u64::from_le_bytes(unique)));
-        let written = platform::private_file()
-            .open(&temporary)
-            .and_then(|mut file| file.write_all(data).and_then(|()| file.sync_data()))
-            .and_then(|()| fs::rename(&temporary, self.path(name)));
-        if written.is_err() {
-            // The error that is told is the first one.
-            let _ = fs::remove_file(&temporary);
-        }
-        written
+        replace(&platform::private_file(), &self.path(name), data)
     }
 
     /// A new file that grows, or the old one to append to; for the log.
     #[expect(clippy::disallowed_methods, reason = "this is where files are written")]
     pub fn append(&self, name: &str) -> io::Result<fs::File> {
+        platform::create_private_dir(&self.dir)?;
         let mut options = platform::private_file();
         options.create_new(false).create(true).append(true);
         options.open(self.path(name))
     }
+}
+
+/// Writes a file that the operator named, for everybody to read, in one step.
+#[expect(clippy::disallowed_methods, reason = "this is where files are written")]
+pub fn write_named(path: &Path, data: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    replace(&options, path, data)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where files are written")]
+fn replace(options: &fs::OpenOptions, path: &Path, data: &[u8]) -> io::Result<()> {
+    let mut unique = [0; 8];
+    getrandom::fill(&mut unique).map_err(io::Error::other)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unique = u64::from_le_bytes(unique);
+    let temporary = path.with_file_name(format!(".{name}.{unique:016x}"));
+    let written = options
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(data).and_then(|()| file.sync_data()))
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The error that is told is the first one.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
 }
 
 /// Reads a file that the operator named, capped at `most` bytes.

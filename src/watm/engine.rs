@@ -4,7 +4,7 @@ use super::guest::{Guest, Watch};
 use super::host::Settings;
 use crate::error::Failure;
 use std::num::NonZeroUsize;
-use wasmtime::{Config, Engine, Module, PoolingAllocationConfig, Store, UpdateDeadline};
+use wasmtime::{Config, Engine, PoolingAllocationConfig, Store, UpdateDeadline};
 
 /// Ticks without progress after which a guest is stopped: a second of its own running time, which no
 /// handshake's arithmetic takes, even interpreted.
@@ -42,19 +42,6 @@ pub(super) fn clamp_to_mappings(
         ));
     }
     slots.min(most)
-}
-
-/// Whether an instance of the module fits a slot of the pool.
-pub(super) fn fits_a_slot(module: &Module, limits: super::guest::Limits) -> bool {
-    let needs = module.resources_required();
-    needs.num_memories <= 1
-        && needs.num_tables <= 1
-        && needs
-            .max_initial_memory_size
-            .is_none_or(|bytes| bytes <= limits.memory as u64)
-        && needs
-            .max_initial_table_size
-            .is_none_or(|elements| elements <= limits.table as u64)
 }
 
 /// Makes an engine.

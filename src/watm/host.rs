@@ -148,7 +148,8 @@ impl Host {
 
     /// Whether the bytes are an artefact rather than a module.
     pub fn is_artefact(bytes: &[u8]) -> bool {
-        Engine::detect_precompiled(bytes).is_some()
+        // wasmtime writes ELF; how much of it is left is for the checksum to say.
+        bytes.starts_with(b"\x7fELF")
     }
 
     /// Makes a program of an artefact.
@@ -157,18 +158,22 @@ impl Host {
     /// `transport::artefacts` checks its owner, mode and HMAC, or the owner of a file that was named.
     #[allow(unsafe_code, reason = "loading native code that was made earlier")]
     pub fn load(&self, artefact: &[u8]) -> Result<Program, ModuleError> {
-        // SAFETY: the bytes were made by `Host::compile` and not changed since, which the caller has checked;
-        // they are in memory, so nobody can change them now. wasmtime itself compares version and settings.
         let load = |running: &Running| {
+            // SAFETY: the bytes were made by `Host::compile` and not changed since, which the caller has
+            // checked; they are in memory, so nobody can change them now. wasmtime itself compares version
+            // and settings.
             unsafe { Module::deserialize(&running.engine, artefact) }
                 .map_err(|error| ModuleError::of_artefact(&error))
         };
-        let mut running = &self.main;
-        let mut module = load(running)?;
-        if running.memory == Memory::Pooled && !engine::fits_a_slot(&module, self.settings.limits) {
-            running = self.solo()?;
-            module = load(running)?;
-        }
+        let (running, module) = match load(&self.main) {
+            Ok(module) => (&self.main, module),
+            // A pool refuses what does not fit its slots.
+            Err(error) if self.main.memory == Memory::Pooled => {
+                let solo = self.solo()?;
+                (solo, load(solo).map_err(|_| error)?)
+            }
+            Err(error) => return Err(error),
+        };
         let mut linker = Linker::new(&running.engine);
         preview1::link(&mut linker)
             .and_then(|()| v1::link(&mut linker))

@@ -54,6 +54,25 @@ pub enum ModuleError {
         "is not compiled, and this build of ouzel cannot compile: run `ouzel compile` of a full build on its .wasm and name the result with --module NAME=FILE"
     )]
     CannotCompile,
+    /// A file of `ouzel compile` that is not what was written.
+    #[error("is cut short or damaged; copy it again, or run `ouzel compile` again")]
+    DamagedArtefact,
+    /// It needs more than an instance may have.
+    #[error("asks for {asks} MiB of memory from the start, and a transport may have {may}")]
+    Memory {
+        /// MiB.
+        asks: u64,
+        /// MiB.
+        may: u64,
+    },
+    /// It needs larger tables than an instance may have.
+    #[error("asks for a table of {asks} elements, and a transport may have {may}")]
+    Table {
+        /// Elements.
+        asks: u64,
+        /// Elements.
+        may: u64,
+    },
     /// An artefact of another version, other settings or another machine.
     #[error(
         "was compiled for another version of ouzel or another machine ({0}); run `ouzel compile` again"
@@ -66,19 +85,25 @@ pub enum ModuleError {
     #[error("{0}")]
     Abi(&'static str),
     /// An export that WATM v1 requires is missing.
-    #[error("is no WATM v1 module: it does not export {0}")]
+    #[error(
+        "is no WATM v1 module: it does not export {0}; build it against WATM v1, see docs/writing-a-transport.md"
+    )]
     MissingExport(&'static str),
     /// An export has another type than WATM v1 says.
-    #[error("exports {0} with another type than WATM v1 says ({1})")]
+    #[error("exports {0} with another type than WATM v1 says ({1}); build it against WATM v1")]
     BadExport(&'static str, String),
     /// It wants something that is not there.
-    #[error("imports {0}, which no WATM host provides")]
+    #[error("imports {0}, which no WATM host provides; build it for wasm32-wasip1 and WATM v1")]
     UnknownImport(String),
     /// It imports a known function by another type.
-    #[error("imports {0} with another type than WATM v1 or WASI preview1 says")]
+    #[error(
+        "imports {0} with another type than WATM v1 or WASI preview1 says; build it for wasm32-wasip1 and WATM v1"
+    )]
     BadImport(String),
     /// It cannot play this role.
-    #[error("cannot be used on a {0}: it does not export {1}")]
+    #[error(
+        "cannot be used on a {0}: it does not export {1}; ask its author for a build with that role"
+    )]
     Role(&'static str, &'static str),
 }
 
@@ -110,8 +135,9 @@ fn one_line(error: &wasmtime::Error) -> String {
         let _ = write!(text, "{separator}{cause}");
     }
     text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((at, _)) = text.char_indices().nth(200) {
+    if let Some((at, _)) = text.char_indices().nth(240) {
         text.truncate(at);
+        text.push_str("...");
     }
     text
 }
@@ -123,6 +149,12 @@ pub(super) fn check_bytes(wasm: &[u8]) -> Result<(), ModuleError> {
     }
     if !wasm.starts_with(b"\0asm") {
         return Err(ModuleError::NotWasm);
+    }
+    // The layer in the version field is what tells a component.
+    if wasm.get(6..8).is_some_and(|layer| layer != [0, 0]) {
+        return Err(ModuleError::Abi(
+            "is a WebAssembly component, and this version runs core modules; build it for wasm32-wasip1",
+        ));
     }
     Ok(())
 }
@@ -143,6 +175,7 @@ impl Program {
         ticker: Arc<Ticker>,
         settings: Settings,
     ) -> Result<Program, ModuleError> {
+        check_needs(module, settings.limits)?;
         check_abi(module)?;
         check_imports(module, linker)?;
         let pre = linker
@@ -181,9 +214,24 @@ impl Program {
     }
 }
 
+fn check_needs(module: &Module, limits: Limits) -> Result<(), ModuleError> {
+    let needs = module.resources_required();
+    let memory = needs.max_initial_memory_size.unwrap_or(0);
+    if memory > limits.memory as u64 {
+        let (asks, may) = (memory >> 20, (limits.memory >> 20) as u64);
+        return Err(ModuleError::Memory { asks, may });
+    }
+    let asks = needs.max_initial_table_size.unwrap_or(0);
+    if asks > limits.table as u64 {
+        let may = limits.table as u64;
+        return Err(ModuleError::Table { asks, may });
+    }
+    Ok(())
+}
+
 fn check_abi(module: &Module) -> Result<(), ModuleError> {
     let has = |name: &str| module.get_export(name).is_some();
-    if has("_water_v0") {
+    if has("_water_v0") || has("_water_init") && !has(v1::INIT) && !has("_water_v1") {
         return Err(ModuleError::Abi(
             "speaks WATM v0, which this version does not run yet; ask its author for a v1 build",
         ));

@@ -56,7 +56,7 @@ impl Session {
             outer: INNER,
         };
         session.start().await?;
-        session.call_for_zero(v1::INIT, "initialisation").await?;
+        session.init().await?;
         Ok(session)
     }
 
@@ -196,13 +196,10 @@ impl Session {
         (guest.streams.len() > 1).then(|| guest.streams.swap_remove(1))
     }
 
-    async fn call_for_zero(&mut self, name: &'static str, what: &str) -> Result<(), Failure> {
-        match self.call(name, None).await? {
+    async fn init(&mut self) -> Result<(), Failure> {
+        match self.call(v1::INIT, None).await? {
             0 => Ok(()),
-            result => Err(Failure::Module(format!(
-                "its {what} failed: {}",
-                shown(result)
-            ))),
+            result => Err(Failure::Configuration(shown(result))),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The ABI: what guests ask and what they are answered, and modules that are refused before they run.
 
-use crate::tunnel::{Tunnel, dialer, host, tunnel, wasm, within};
-use ouzel::watm::ModuleError;
+use crate::tunnel::{Tunnel, dialer, host, once, pair, tunnel, wasm, within};
+use ouzel::watm::{ModuleError, Session, Stream};
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The guest checks some sixty answers and returns the number of the first wrong one.
@@ -62,8 +63,71 @@ async fn a_command_that_exits_in_start_is_used_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_module_too_large_for_the_pool_gets_an_engine_of_its_own() {
+async fn a_table_of_standard_go_s_size_fits() {
     passes_bytes("bigtable").await;
+}
+
+/// The same module with a second, empty table, which no slot of the pool has room for.
+fn with_two_tables(wasm: &[u8]) -> Vec<u8> {
+    const TABLES: u8 = 4;
+    let mut out = wasm[..8].to_vec();
+    let mut rest = &wasm[8..];
+    let mut found = false;
+    while let [id, after @ ..] = rest {
+        let (len, used) = leb(after);
+        let (body, next) = after[used..].split_at(len);
+        if *id == TABLES {
+            assert_eq!(body[0], 1, "one table");
+            // Another count, the table that was there, and one of funcref with no elements.
+            let mut tables = vec![2];
+            tables.extend(&body[1..]);
+            tables.extend([0x70, 0x00, 0x00]);
+            out.extend([TABLES, u8::try_from(tables.len()).expect("a short section")]);
+            out.extend(tables);
+            found = true;
+        } else {
+            out.push(*id);
+            out.extend(&after[..used + len]);
+        }
+        rest = next;
+    }
+    assert!(found, "the module has a table");
+    out
+}
+
+fn leb(bytes: &[u8]) -> (usize, usize) {
+    let (mut value, mut used) = (0, 0);
+    loop {
+        let byte = bytes[used];
+        value |= usize::from(byte & 0x7f) << (7 * used);
+        used += 1;
+        if byte & 0x80 == 0 {
+            return (value, used);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_module_that_fits_no_slot_gets_an_engine_of_its_own() {
+    let artefact = host()
+        .compile(&with_two_tables(&wasm("bigtable")))
+        .expect("compiled");
+    let program = Arc::new(host().load(&artefact).expect("loaded"));
+    let (mut app, inner) = pair().await;
+    let (outer, mut network) = pair().await;
+    let mut session = Session::new(&program, None).await.expect("an instance");
+    session
+        .dial(Stream::gated(inner, &[]), once(outer))
+        .await
+        .expect("the handshake");
+    session.inner().open();
+    let _run = tokio::spawn(session.run());
+    app.write_all(b"ping").await.expect("sent");
+    let mut got = [0; 4];
+    within("the bytes", network.read_exact(&mut got))
+        .await
+        .expect("arrived");
+    assert_eq!(&got, b"ping");
 }
 
 #[tokio::test]
@@ -105,6 +169,8 @@ fn modules_that_cannot_work_are_refused_with_a_reason() {
         refusal(&empty),
         ModuleError::MissingExport("watm_init_v1")
     ));
+    let component = b"\0asm\x0d\0\x01\0".to_vec();
+    assert!(matches!(refusal(&component), ModuleError::Abi(text) if text.contains("component")));
     empty[4] = 9;
     assert!(matches!(refusal(&empty), ModuleError::Invalid(_)));
 }
