@@ -137,14 +137,35 @@ mod tests {
 
     #[tokio::test]
     async fn listens_on_the_very_address() {
-        for asked in ["127.0.0.1:0", "0.0.0.0:0"] {
+        // This machine has IPv6, as tests of dual-stack sockets need; any address is any of both.
+        for (asked, expected) in [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("0.0.0.0:0", "::"),
+            ("[::1]:0", "::1"),
+        ] {
             let asked: SocketAddr = asked.parse().unwrap();
             let listener = listen(asked).unwrap();
             let bound = listener.local_addr().unwrap();
-            assert_eq!(bound.ip(), asked.ip());
+            assert_eq!(bound.ip().to_string(), expected);
             assert_ne!(bound.port(), 0);
             let taken = listen(bound).unwrap_err();
             assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        }
+    }
+
+    #[tokio::test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test is the clients on loopback"
+    )]
+    async fn any_address_takes_ipv4_and_ipv6() {
+        let listener = listen("0.0.0.0:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in ["127.0.0.1", "::1"] {
+            let ip: std::net::IpAddr = host.parse().unwrap();
+            let client = TcpStream::connect((ip, port)).await.unwrap();
+            let (_, peer) = listener.accept().await.unwrap();
+            assert_eq!(peer.port(), client.local_addr().unwrap().port());
         }
     }
 

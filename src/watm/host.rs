@@ -148,8 +148,9 @@ impl Host {
 
     /// Whether the bytes are an artefact rather than a module.
     pub fn is_artefact(bytes: &[u8]) -> bool {
-        // wasmtime writes ELF; how much of it is left is for the checksum to say.
-        bytes.starts_with(b"\x7fELF")
+        // wasmtime writes ELF with an ABI of its own; how much of it is left is for the checksum to say.
+        const WASMTIME: u8 = 200;
+        bytes.starts_with(b"\x7fELF") && bytes.get(7) == Some(&WASMTIME)
     }
 
     /// Makes a program of an artefact.

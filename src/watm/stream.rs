@@ -263,7 +263,7 @@ impl Stream {
         Poll::Ready(())
     }
 
-    /// Takes bytes from the guest: all of them, unless the queue is at [`HARD`], where it takes what
+    /// Takes bytes from the guest: all of them, unless the queue is at its bound, where it takes what
     /// fits and is pending only when nothing does.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Errno>> {
         self.write_edge = true;
