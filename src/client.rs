@@ -14,7 +14,7 @@ use crate::pt::args;
 use crate::pt::ipc::Ipc;
 use crate::say;
 use crate::transport::{Registry, Transport};
-use crate::tunnel::{Connection, Slot, Slots};
+use crate::tunnel::{Admission, Connection, Slot, Slots};
 use crate::watm::{Connect, Io, Role};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,12 +84,11 @@ async fn accept(listener: TcpListener, client: Arc<Client>) {
         };
         let (socket, _) = listen::accept(&listener, trouble).await;
         let client = Arc::clone(&client);
-        match client.slots.take() {
-            Ok(slot) => drop(tokio::spawn(
-                async move { client.serve(socket, slot).await },
-            )),
-            Err(full) => {
-                let turn = client.slots.refusal().await;
+        match client.slots.admit().await {
+            Admission::Carried(slot) => {
+                tokio::spawn(async move { client.serve(socket, slot).await });
+            }
+            Admission::Refused(turn, full) => {
                 tokio::spawn(async move {
                     client.turn_away(socket, full).await;
                     drop(turn);

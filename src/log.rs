@@ -122,7 +122,8 @@ impl Lines {
             repeats.retain(|_, entry| now.duration_since(entry.since) < WINDOW);
         }
         if repeats.len() >= REMEMBERED && !repeats.contains_key(&line) {
-            return None;
+            // With addresses in them, every line is a new one; what somebody must act on is told all the same.
+            return (severity >= Severity::Warning).then_some(line);
         }
         let entry = repeats.entry(line.clone()).or_insert(Repeats {
             since: now,

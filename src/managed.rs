@@ -122,6 +122,7 @@ fn to_file(file: std::fs::File, state: State) -> Sink {
     let file = Mutex::new(file);
     Box::new(move |severity, text| {
         let now = humantime::format_rfc3339_seconds(SystemTime::now());
+        let text = text.replace(|c: char| c.is_control(), " ");
         let line = format!("{now} [{}] {text}\n", severity.word());
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         // Somebody may have tidied up; a file without a name is read by nobody.

@@ -59,6 +59,23 @@ pub fn max_mappings() -> Option<usize> {
         .ok()
 }
 
+/// Bytes that a socket's kernel side has taken and its peer has not acknowledged, where one can ask.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "an ioctl that rustix has no name for")]
+pub fn undelivered(socket: &impl std::os::fd::AsFd) -> Option<usize> {
+    use rustix::ioctl::{Getter, ioctl};
+    const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
+    // SAFETY: SIOCOUTQ (tcp(7)) writes one int, which is what the getter has room for.
+    let queued = unsafe { ioctl(socket, Getter::<SIOCOUTQ, std::ffi::c_int>::new()) };
+    queued.ok().and_then(|bytes| usize::try_from(bytes).ok())
+}
+
+/// Bytes that a socket's kernel side has taken and its peer has not acknowledged, where one can ask.
+#[cfg(not(target_os = "linux"))]
+pub fn undelivered<T>(_: &T) -> Option<usize> {
+    None
+}
+
 /// Raises the soft limit on file descriptors to the hard one; every connection takes two.
 pub fn raise_descriptor_limit() {
     #[cfg(unix)]

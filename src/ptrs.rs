@@ -19,13 +19,16 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::marker::PhantomData;
 use std::net::{SocketAddrV4, SocketAddrV6};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::time::timeout;
 
 /// What the stream that a caller gets may hold in flight; the guest's own queues are bounded besides.
@@ -138,9 +141,11 @@ impl<M: Module> Builder<M> {
     async fn establish(
         self,
         role: impl AsyncFnOnce(&mut Session, Stream) -> Result<(), Failure>,
-    ) -> Result<DuplexStream, Failure> {
+    ) -> Result<Established, Failure> {
         let (ours, theirs) = duplex(IN_FLIGHT);
-        let inner = Stream::gated(Io::Any(Box::new(theirs)), &[]);
+        let cut = Arc::new(AtomicBool::new(false));
+        let mut inner = Stream::gated(Io::Any(Box::new(theirs)), &[]);
+        inner.tell_cut(Arc::clone(&cut));
         let handshake = async {
             let mut session = self.session().await?;
             role(&mut session, inner).await?;
@@ -152,7 +157,48 @@ impl<M: Module> Builder<M> {
             .unwrap_or(Err(Failure::HandshakeTimeout(seconds)))?;
         session.inner().open();
         tokio::spawn(session.run());
-        Ok(ours)
+        Ok(Established { stream: ours, cut })
+    }
+}
+
+/// The caller's end of a transport. A stream that was cut reads as a reset, never as an end.
+#[derive(Debug)]
+pub struct Established {
+    stream: DuplexStream,
+    cut: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Established {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let room = buf.remaining();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if room > 0 && buf.filled().len() == before && self.cut.load(Ordering::Acquire) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Established {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -301,11 +347,11 @@ where
     RW: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
     E: fmt::Display + Send + 'static,
 {
-    type OutRW = DuplexStream;
+    type OutRW = Established;
     type OutErr = Failure;
     type Builder = Builder<M>;
 
-    fn establish(self, input: Pinned<RW, E>) -> Pinned<DuplexStream, Failure> {
+    fn establish(self, input: Pinned<RW, E>) -> Pinned<Established, Failure> {
         let connecting = async move {
             match input.await {
                 Ok(stream) => Ok(Io::Any(Box::new(stream))),
@@ -318,7 +364,7 @@ where
         )
     }
 
-    fn wrap(self, io: RW) -> Pinned<DuplexStream, Failure> {
+    fn wrap(self, io: RW) -> Pinned<Established, Failure> {
         let connecting = std::future::ready(Ok(Io::Any(Box::new(io))));
         Box::pin(
             self.builder
@@ -336,11 +382,11 @@ where
     M: Module,
     RW: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
 {
-    type OutRW = DuplexStream;
+    type OutRW = Established;
     type OutErr = Failure;
     type Builder = Builder<M>;
 
-    fn reveal(self, io: RW) -> Pinned<DuplexStream, Failure> {
+    fn reveal(self, io: RW) -> Pinned<Established, Failure> {
         let outer = Stream::new(Io::Any(Box::new(io)));
         Box::pin(
             self.builder

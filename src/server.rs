@@ -11,7 +11,7 @@ use crate::pt::env::ServerEnv;
 use crate::pt::ipc::Ipc;
 use crate::say;
 use crate::transport::{Registry, Transport};
-use crate::tunnel::{Connection, Slot, Slots, WasUp};
+use crate::tunnel::{Admission, Connection, Slot, Slots, WasUp};
 use crate::watm::{Role, Session, Stream, quiet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -148,13 +148,12 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
         tune_network(&socket);
         let quiet_until = Instant::now() + server.relay.quiet_close;
         let server = Arc::clone(&server);
-        match server.slots.take() {
-            Ok(slot) => drop(tokio::spawn(async move {
-                server.serve(socket, peer, quiet_until, slot).await
-            })),
-            Err(full) => {
+        match server.slots.admit().await {
+            Admission::Carried(slot) => {
+                tokio::spawn(async move { server.serve(socket, peer, quiet_until, slot).await });
+            }
+            Admission::Refused(turn, full) => {
                 server.connection(&peer).tell(&full);
-                let turn = server.slots.refusal().await;
                 tokio::spawn(async move {
                     quiet(Stream::new(socket), quiet_until).await;
                     drop(turn);

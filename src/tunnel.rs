@@ -30,6 +30,14 @@ pub struct Slots {
     count: usize,
 }
 
+/// What becomes of a connection that has come.
+pub enum Admission {
+    /// It may be carried.
+    Carried(Slot),
+    /// It is told no, for this reason.
+    Refused(Slot, Failure),
+}
+
 /// A connection's right to exist.
 pub type Slot = OwnedSemaphorePermit;
 
@@ -44,17 +52,22 @@ impl Slots {
         }
     }
 
-    /// A slot, or the failure that says there is none.
-    pub fn take(&self) -> Result<Slot, Failure> {
-        Arc::clone(&self.open)
-            .try_acquire_owned()
-            .map_err(|_| Failure::PoolFull(self.count))
-    }
-
-    /// The right to tell somebody no.
-    pub async fn refusal(&self) -> Slot {
-        let refusal = Arc::clone(&self.refusals).acquire_owned().await;
-        refusal.expect("the semaphore is never closed")
+    /// Decides over a connection that has come: a slot, or else the right to tell it no. Where both are
+    /// taken, whichever is free first.
+    pub async fn admit(&self) -> Admission {
+        if let Ok(slot) = Arc::clone(&self.open).try_acquire_owned() {
+            return Admission::Carried(slot);
+        }
+        // A permit that is not returned goes back.
+        tokio::select! {
+            biased;
+            turn = Arc::clone(&self.refusals).acquire_owned() => {
+                Admission::Refused(turn.expect("never closed"), Failure::PoolFull(self.count))
+            }
+            slot = Arc::clone(&self.open).acquire_owned() => {
+                Admission::Carried(slot.expect("never closed"))
+            }
+        }
     }
 
     /// Gives a slot back for the right to tell its peer no, where there is one: whoever only waits for the
@@ -228,5 +241,33 @@ impl Connection<'_> {
                 "{name}: a connection{whose} was lost: {failure}"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    /// Whoever comes while everybody is told no gets the first slot that is free.
+    #[tokio::test]
+    async fn a_freed_slot_is_not_kept_waiting_by_refusals() {
+        let slots = Slots::new(1);
+        let Admission::Carried(carried) = slots.admit().await else {
+            panic!("the slot was free");
+        };
+        let mut refused = Vec::new();
+        for _ in 0..MAX_REFUSALS {
+            match slots.admit().await {
+                Admission::Refused(turn, Failure::PoolFull(1)) => refused.push(turn),
+                _ => panic!("the slot was taken"),
+            }
+        }
+        let waiting = slots.admit();
+        tokio::pin!(waiting);
+        let none = timeout(Duration::from_millis(50), &mut waiting).await;
+        assert!(none.is_err(), "there was neither a slot nor a turn");
+        drop(carried);
+        assert!(matches!(waiting.await, Admission::Carried(_)));
     }
 }

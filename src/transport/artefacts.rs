@@ -59,7 +59,7 @@ impl Artefacts {
         }
         let mut artefact = host.compile(wasm)?;
         let program = host.load(&artefact)?;
-        artefact.extend_from_slice(&tag(key, &artefact));
+        artefact.extend_from_slice(&tag(key, &name, &artefact));
         if let Err(error) = folder.write(&name, &artefact) {
             unwritable(&error);
         }
@@ -96,7 +96,7 @@ fn unwritable(error: &io::Error) {
 fn open(folder: &State, key: &[u8; KEY_LEN], name: &str) -> Option<Vec<u8>> {
     let mut artefact = folder.read(name, MAX_ARTEFACT).ok()?;
     let at = artefact.len().checked_sub(TAG_LEN)?;
-    let expected = tag(key, &artefact[..at]);
+    let expected = tag(key, name, &artefact[..at]);
     if !bool::from(subtle::ConstantTimeEq::ct_eq(
         &artefact[at..],
         &expected[..],
@@ -108,8 +108,10 @@ fn open(folder: &State, key: &[u8; KEY_LEN], name: &str) -> Option<Vec<u8>> {
     Some(artefact)
 }
 
-fn tag(key: &[u8; KEY_LEN], artefact: &[u8]) -> [u8; TAG_LEN] {
+/// The tag covers the name, which says of what module this is an artefact: one must not run for another.
+fn tag(key: &[u8; KEY_LEN], name: &str, artefact: &[u8]) -> [u8; TAG_LEN] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(name.as_bytes());
     mac.update(artefact);
     mac.finalize().into_bytes().into()
 }
@@ -153,7 +155,7 @@ mod tests {
         let key = key(&folder).expect("made");
         assert_eq!(super::key(&folder).expect("read back"), key);
         let mut sealed = b"native code".to_vec();
-        sealed.extend(tag(&key, b"native code"));
+        sealed.extend(tag(&key, "good", b"native code"));
         folder.write("good", &sealed).expect("written");
         assert_eq!(
             open(&folder, &key, "good").as_deref(),
@@ -162,9 +164,12 @@ mod tests {
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            folder.write("bad", &changed).expect("written");
-            assert_eq!(open(&folder, &key, "bad"), None, "byte {at}");
+            folder.write("good", &changed).expect("written");
+            assert_eq!(open(&folder, &key, "good"), None, "byte {at}");
         }
+        folder.write("good", &sealed).expect("written");
+        folder.write("other", &sealed).expect("written");
+        assert_eq!(open(&folder, &key, "other"), None, "under another name");
         folder
             .write("short", &sealed[..TAG_LEN - 1])
             .expect("written");

@@ -8,7 +8,7 @@ use super::session::Outcome;
 use super::stream::Stream;
 use crate::error::Failure;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -16,10 +16,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 const DRAIN_STALL: Duration = Duration::from_secs(30);
 /// The most such waits: what is queued is at most 4 MiB, and nobody reads that slowly on purpose for good.
 const DRAIN_ROUNDS: u32 = 20;
-/// Closing a socket with unread bytes in it sends a RST that can overtake what was sent before; so for this
-/// long, or this much, what still arrives is read.
+/// How long a far end that has everything may take for its own end.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 64 << 10;
+/// How often the kernel is asked what it still holds.
+const LOOK: Duration = Duration::from_millis(100);
+/// With what a kernel holds, even a slow path is done by then.
+const LONGEST_LINGER: Duration = Duration::from_secs(600);
 
 /// What is left when the guest is gone.
 pub struct Finished {
@@ -34,7 +36,8 @@ impl Finished {
         // A guest may return before the application was answered, or with its ends gated.
         self.streams.iter_mut().for_each(Stream::open);
         let drained = self.drain().await;
-        let broken = self.streams.iter().find_map(Stream::broken);
+        let ends = [self.inner, self.outer];
+        let broken = ends.iter().find_map(|&at| self.streams.get(at)?.broken());
         let result = match (worked, broken) {
             // The guest only passes on what the host told it.
             (Ok(()) | Err(Failure::Module(_)), Some(errno)) => {
@@ -83,26 +86,65 @@ impl Finished {
         Err(Failure::Stalled(DRAIN_STALL.as_secs()))
     }
 
+    /// Waits until the far ends have what the kernel holds for them, reading what they still send: closing
+    /// with unread bytes, or before late ones, is a RST that throws the rest away.
     async fn linger(&mut self) {
-        let until = Instant::now() + LINGER;
-        for stream in &mut self.streams {
-            discard(stream, until, LINGER_BYTES).await;
+        let start = Instant::now();
+        let mut idle = Idle::default();
+        while start.elapsed() < LONGEST_LINGER {
+            let ended = poll_fn(|cx| {
+                let open = self
+                    .streams
+                    .iter_mut()
+                    .filter_map(|stream| poll_to_end(stream, cx));
+                if open.count() == 0 {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            });
+            if timeout(LOOK, ended).await.is_ok() {
+                return;
+            }
+            let left = self.streams.iter().filter(|stream| !stream.ended());
+            if idle.is_over(left.map(Stream::undelivered).sum()) {
+                return;
+            }
         }
     }
 }
 
-/// Reads and forgets until the stream ends, the time is up or the bound is reached.
-async fn discard(stream: &mut Stream, until: Instant, bound: usize) {
-    let mut left = bound;
-    let reading = poll_fn(|cx| {
-        loop {
-            match stream.poll_discard(cx) {
-                Poll::Ready((_, true)) => return Poll::Ready(()),
-                Poll::Ready((n, false)) if n >= left => return Poll::Ready(()),
-                Poll::Ready((n, false)) => left -= n,
-                Poll::Pending => return Poll::Pending,
-            }
+/// How long nothing has changed in what the kernel holds.
+#[derive(Default)]
+struct Idle {
+    held: usize,
+    looks: u32,
+}
+
+impl Idle {
+    fn is_over(&mut self, held: usize) -> bool {
+        self.looks = if held == self.held { self.looks + 1 } else { 0 };
+        self.held = held;
+        let patience = if held == 0 { LINGER } else { DRAIN_STALL };
+        LOOK * self.looks >= patience
+    }
+}
+
+/// Reads and forgets; `Some` while the stream is open.
+fn poll_to_end(stream: &mut Stream, cx: &mut Context<'_>) -> Option<()> {
+    loop {
+        match stream.poll_discard(cx) {
+            Poll::Ready((_, true)) => return None,
+            Poll::Ready((_, false)) => {}
+            Poll::Pending => return Some(()),
         }
+    }
+}
+
+async fn discard(stream: &mut Stream, until: Instant) {
+    let reading = poll_fn(|cx| match poll_to_end(stream, cx) {
+        None => Poll::Ready(()),
+        Some(()) => Poll::Pending,
     });
     let _ = timeout_at(until, reading).await;
 }
@@ -112,10 +154,10 @@ async fn discard(stream: &mut Stream, until: Instant, bound: usize) {
 /// forgotten, so that no RST answers it.
 pub async fn quiet(mut stream: Stream, until: Instant) {
     stream.drop_queue();
-    discard(&mut stream, until, usize::MAX).await;
+    discard(&mut stream, until).await;
     stream.open();
     stream.hold_end(false);
     stream.finish();
     let _ = timeout(LINGER, poll_fn(|cx| stream.poll_flush(cx))).await;
-    discard(&mut stream, Instant::now() + LINGER, LINGER_BYTES).await;
+    discard(&mut stream, Instant::now() + LINGER).await;
 }

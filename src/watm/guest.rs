@@ -64,6 +64,8 @@ pub(super) struct Guest {
     pub(super) watch: Watch,
     /// Polls in a row that found nothing; see `preview1::poll`.
     pub(super) fruitless: u32,
+    /// [`Guest::moved`] at the last poll.
+    pub(super) moved_before: u64,
     pub(super) started: Instant,
 }
 
@@ -96,18 +98,29 @@ impl Guest {
             progress: 0,
             watch: Watch::default(),
             fruitless: 0,
+            moved_before: 0,
             started: Instant::now(),
         }
     }
 
-    /// Gives the guest a stream; returns its descriptor.
-    pub(super) fn push(&mut self, stream: Stream) -> Result<i32, Errno> {
+    /// Gives the guest a stream; returns its descriptor, or the stream where the guest has no room.
+    pub(super) fn push(&mut self, stream: Stream) -> Result<i32, (Errno, Stream)> {
         if self.streams.len() == MAX_STREAMS {
-            return Err(Errno::EMFILE);
+            return Err((Errno::EMFILE, stream));
         }
-        let fd = self.fds.open(Kind::Stream(self.streams.len()))?;
-        self.streams.push(stream);
-        Ok(fd)
+        match self.fds.open(Kind::Stream(self.streams.len())) {
+            Ok(fd) => {
+                self.streams.push(stream);
+                Ok(fd)
+            }
+            Err(errno) => Err((errno, stream)),
+        }
+    }
+
+    /// Bytes that have passed, both ways.
+    pub(super) fn moved(&self) -> u64 {
+        let moved = |stream: &Stream| stream.received() + stream.sent();
+        self.streams.iter().map(moved).sum()
     }
 
     /// The stream behind a descriptor, or the errno of preview1 for what is none.

@@ -169,9 +169,9 @@ impl Host {
         let (running, module) = match load(&self.main) {
             Ok(module) => (&self.main, module),
             // A pool refuses what does not fit its slots.
-            Err(error) if self.main.memory == Memory::Pooled => {
+            Err(_) if self.main.memory == Memory::Pooled => {
                 let solo = self.solo()?;
-                (solo, load(solo).map_err(|_| error)?)
+                (solo, load(solo)?)
             }
             Err(error) => return Err(error),
         };

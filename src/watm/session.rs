@@ -16,7 +16,7 @@ use super::stream::Stream;
 use super::v1;
 use crate::error::Failure;
 use std::sync::Arc;
-use wasmtime::{Instance, Store, Trap};
+use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap};
 
 /// A guest that lives.
 pub struct Session {
@@ -98,11 +98,15 @@ impl Session {
     }
 
     async fn role(&mut self, role: Role, inner: Stream) -> Result<(), Failure> {
-        let fd = self
-            .store
-            .data_mut()
-            .push(inner)
-            .map_err(|errno| Failure::Host(errno.to_string()))?;
+        let guest = self.store.data_mut();
+        let fd = match guest.push(inner) {
+            Ok(fd) => fd,
+            Err((errno, inner)) => {
+                // The application is still to be answered.
+                guest.streams.insert(INNER, inner);
+                return Err(Failure::Module(errno.to_string()));
+            }
+        };
         let result = self.call(role.export(), Some(fd)).await?;
         let guest = self.store.data_mut();
         match Errno::of_result(result) {
@@ -228,7 +232,11 @@ impl Session {
                     .await
             }
         };
-        called.map_err(|error| failure_of(&error))
+        match called {
+            // A worker may also end by exiting.
+            Err(error) if name == v1::START && error.downcast_ref() == Some(&Exit(0)) => Ok(0),
+            called => called.map_err(|error| failure_of(&error)),
+        }
     }
 }
 
@@ -241,11 +249,20 @@ fn shown(result: i32) -> String {
 }
 
 fn no_instance(error: &wasmtime::Error, slots: usize) -> Failure {
-    let text = error.to_string();
-    if text.contains("maximum concurrent") {
+    if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
         return Failure::PoolFull(slots);
     }
-    Failure::Host(format!("no instance could be made: {text}"))
+    let of_guest = error.is::<Trap>() || error.is::<Failure>() || error.is::<Exit>();
+    if of_guest {
+        return failure_of(error);
+    }
+    Failure::Host(format!("no instance could be made: {}", first_line(error)))
+}
+
+/// What wasmtime says first; further lines name the guest's functions, which are the guest's words.
+fn first_line(error: &wasmtime::Error) -> String {
+    let text = error.root_cause().to_string();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 fn failure_of(error: &wasmtime::Error) -> Failure {
@@ -257,6 +274,6 @@ fn failure_of(error: &wasmtime::Error) -> Failure {
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => Failure::Trap(trap.to_string()),
-        None => Failure::Trap(error.to_string()),
+        None => Failure::Trap(first_line(error)),
     }
 }

@@ -11,12 +11,17 @@
 
 use super::errno::Errno;
 use super::readahead::ReadAhead;
+use crate::platform;
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::unconstrained;
 
 /// Above this many queued bytes the other ends become unreadable: two good socket buffers' worth, so
 /// that a flush never runs dry while the guest is woken.
@@ -83,6 +88,7 @@ pub struct Stream {
     pub(super) abandoned: bool,
     /// Bytes read since the guest last waited; see `preview1::io`.
     pub(super) turn: usize,
+    cut: Option<Arc<AtomicBool>>,
     received: u64,
     sent: u64,
 }
@@ -105,6 +111,7 @@ impl Stream {
             end_read: false,
             abandoned: false,
             turn: 0,
+            cut: None,
             received: 0,
             sent: 0,
         }
@@ -118,6 +125,11 @@ impl Stream {
         stream.ahead = ReadAhead::holding(early);
         stream.received = early.len() as u64;
         stream
+    }
+
+    /// Has `cut` set before the stream is closed in the middle: for far ends that know no RST.
+    pub fn tell_cut(&mut self, cut: Arc<AtomicBool>) {
+        self.cut = Some(cut);
     }
 
     /// Connects a stream that had no far end yet.
@@ -158,6 +170,14 @@ impl Stream {
     /// Why the stream broke, if it did.
     pub fn broken(&self) -> Option<Errno> {
         self.broken
+    }
+
+    /// Bytes that the kernel has taken and not delivered, if it says.
+    pub(super) fn undelivered(&self) -> usize {
+        match &self.io {
+            Io::Tcp(socket) => platform::undelivered(socket).unwrap_or(0),
+            _ => 0,
+        }
     }
 
     /// Whether the far end has ended, all of it read.
@@ -320,7 +340,7 @@ impl Stream {
             ready!(self.poll_fill(cx))?;
         }
         let n = self.ahead.take(buf);
-        self.turn += n;
+        self.turn = self.turn.saturating_add(n);
         Poll::Ready(Ok(n))
     }
 
@@ -342,7 +362,7 @@ impl Stream {
             }
             Ok(n) => {
                 self.received += n as u64;
-                self.turn += n;
+                self.turn = self.turn.saturating_add(n);
                 Ok(n)
             }
             Err(error) => Err(self.break_with(&error)),
@@ -374,7 +394,9 @@ impl Stream {
             return false;
         }
         if self.ahead.is_empty() && !self.eof && self.broken.is_none() {
-            let _ = self.poll_fill(cx);
+            // tokio's budget makes a task that was busy see nothing; here that would lose bytes.
+            let mut fill = pin!(unconstrained(poll_fn(|cx| self.poll_fill(cx))));
+            let _ = fill.as_mut().poll(cx);
         }
         !self.ahead.is_empty()
     }
@@ -397,6 +419,9 @@ impl Stream {
 
     /// Makes closing the stream a RST, so that a truncated stream cannot look complete.
     pub fn reset_on_close(&mut self) {
+        if let Some(cut) = &self.cut {
+            cut.store(true, Ordering::Release);
+        }
         if let Io::Tcp(socket) = &self.io {
             // Fails only on a socket that is gone.
             let _ = socket2::SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));

@@ -33,7 +33,11 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "water_accept", |mut caller: Caller<'_, Guest>| {
         let guest = caller.data_mut();
         match guest.accepted.take() {
-            Some(stream) => guest.push(stream).unwrap_or_else(Errno::negated),
+            Some(stream) => guest.push(stream).unwrap_or_else(|(errno, stream)| {
+                // Still the host's, to be ended quietly.
+                guest.accepted = Some(stream);
+                errno.negated()
+            }),
             None => Errno::ENOTCONN.negated(),
         }
     })?;
@@ -67,9 +71,11 @@ async fn dial_fixed(guest: &mut Guest) -> i32 {
     let connected = connect().await;
     guest.progress += 1;
     match connected {
-        Ok(socket) => guest
-            .push(super::stream::Stream::new(socket))
-            .unwrap_or_else(Errno::negated),
+        Ok(io) => {
+            guest.failure = None;
+            let pushed = guest.push(super::stream::Stream::new(io));
+            pushed.unwrap_or_else(|(errno, _)| errno.negated())
+        }
         Err(failure) => {
             guest.failure = Some(failure);
             Errno::ENOTCONN.negated()

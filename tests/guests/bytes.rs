@@ -1,7 +1,10 @@
 //! Bytes arrive exactly, whatever shape the guest has: the ways in which published modules lose or repeat
 //! them on other hosts.
 
-use crate::tunnel::{Tunnel, tunnel, within};
+use crate::tunnel::{Tunnel, dialer, program, tunnel, within};
+use ouzel::error::Failure;
+use ouzel::watm::{Connect, Io, Session, Stream};
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -146,7 +149,7 @@ macro_rules! shapes {
 const BULK: usize = 256 * MIB;
 
 shapes!(
-    plain, reverse, upstream_a, upstream_b, upstream_c, tokio_like, blocking
+    scatter, plain, reverse, upstream_a, upstream_b, upstream_c, tokio_like, blocking
 );
 
 /// The gibibyte on which an unmodified Go runtime loses every published module.
@@ -154,4 +157,57 @@ shapes!(
 async fn a_gibibyte_through_a_published_shape() {
     up("upstream_a", 1024 * MIB, None).await;
     up("upstream_c", 1024 * MIB, None).await;
+}
+
+/// A blocking guest whose reads are served from the read-ahead still flushes while it waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocking_trickle_meets_a_late_reader() {
+    const TOTAL: usize = 24 * MIB;
+    let (app, network, session) = dialer("trickle", None).await.expect("the handshake");
+    let run = tokio::spawn(session.run());
+    within("24 MiB in trickles", async {
+        let late = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            receive(app, 4, TOTAL, None).await;
+        };
+        tokio::join!(send(network, 4, TOTAL), late);
+        run.await.expect("no panic").result.expect("a clean end");
+    })
+    .await;
+}
+
+/// Much is there, and the other end has ended: however busy the task was, the guest must not see that end
+/// before it has read everything.
+#[tokio::test]
+async fn an_end_beside_a_mountain_of_bytes() {
+    const TOTAL: usize = 24 * MIB;
+    for name in ["upstream_a", "upstream_b", "upstream_c"] {
+        let (app, inner) = tokio::io::duplex(1 << 20);
+        let (outer, mut network) = tokio::io::duplex(TOTAL);
+        send(&mut network, 5, TOTAL).await;
+        let (reads, mut writes) = tokio::io::split(app);
+        writes.shutdown().await.expect("ended");
+        let outer = Mutex::new(Some(outer));
+        let connect: Connect = Box::new(move || {
+            let outer = outer.lock().expect("not poisoned").take();
+            Box::pin(async move {
+                let outer = outer.ok_or(Failure::Refused)?;
+                Ok(Io::Any(Box::new(outer)))
+            })
+        });
+        let mut session = Session::new(&program(name), None)
+            .await
+            .expect("an instance");
+        let inner = Stream::gated(Io::Any(Box::new(inner)), &[]);
+        session.dial(inner, connect).await.expect("the handshake");
+        session.inner().open();
+        let run = tokio::spawn(session.run());
+        within(name, receive(reads, 5, TOTAL, None)).await;
+        drop(network);
+        within(name, run)
+            .await
+            .expect("no panic")
+            .result
+            .expect("a clean end");
+    }
 }

@@ -113,6 +113,34 @@ fn an_idle_connection_wakes_nobody() {
     }
 }
 
+/// A guest that will not believe in an end, or in a broken connection, does not spin on it.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_end_that_was_told_is_no_news() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    for reset in [false, true] {
+        runtime.block_on(async {
+            let (app, _network, session) = dialer("stubborn", None).await.expect("the handshake");
+            let _run = tokio::spawn(session.run());
+            if reset {
+                socket2::SockRef::from(&app)
+                    .set_linger(Some(Duration::ZERO))
+                    .expect("set");
+            }
+            drop(app);
+            // The first questions are answered at once, the later ones more and more slowly.
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            let before = switches();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let woken = switches() - before;
+            assert!(woken <= 20, "reset: {reset}, woken {woken} times in 2 s");
+        });
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn switches() -> u64 {
     let status = std::fs::read_to_string("/proc/thread-self/status").expect("Linux");
@@ -183,6 +211,37 @@ async fn queued_bytes_are_delivered_after_the_guest_is_gone() {
                 assert!(got == sent, "{} of {} bytes", got.len(), sent.len());
             }
         );
+        run.await.expect("no panic").result.expect("a clean end");
+    })
+    .await;
+}
+
+/// A download that is complete, towards an application that reads slowly and still talks: what the kernel
+/// holds is delivered before the connection is closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_talkative_slow_reader_gets_the_whole_of_a_download() {
+    const TOTAL: usize = 2 << 20;
+    let (app, mut network, session) = dialer("upstream_a", None).await.expect("the handshake");
+    let run = tokio::spawn(session.run());
+    within("a slow download", async {
+        let (mut reads, mut writes) = app.into_split();
+        network.write_all(&vec![9; TOTAL]).await.expect("sent");
+        network.shutdown().await.expect("ended");
+        let talking = tokio::spawn(async move {
+            // Until the connection is gone; a RST would take the rest of the download with it.
+            while writes.write_all(&[1; 100]).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        });
+        let (mut got, mut buffer) = (0, vec![0; 32 << 10]);
+        while got < TOTAL {
+            let n = reads.read(&mut buffer).await.expect("no reset");
+            assert!(n > 0, "it ended after {got} bytes");
+            got += n;
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+        talking.abort();
+        drop(reads);
         run.await.expect("no panic").result.expect("a clean end");
     })
     .await;

@@ -64,3 +64,28 @@ async fn a_connection_may_still_be_under_way() {
         .await
         .expect("arrived");
 }
+
+/// A module that crashes leaves no stream that looks complete.
+struct Crashing;
+
+impl ouzel::ptrs::Module for Crashing {
+    const NAME: &'static str = "crashing";
+
+    fn wasm() -> std::borrow::Cow<'static, [u8]> {
+        crate::tunnel::wasm("trap").into()
+    }
+}
+
+#[tokio::test]
+async fn a_cut_stream_reads_as_a_reset() {
+    let (near, _far) = pair().await;
+    type Transport = ouzel::ptrs::Watm<Crashing>;
+    let client = <Transport as PluggableTransport<TcpStream>>::client_builder();
+    let client = ClientBuilder::<TcpStream>::build(&client);
+    let client = ClientTransport::<TcpStream, ouzel::error::Failure>::wrap(client, near);
+    let mut near = client.await.expect("the handshake");
+    near.write_all(b"x").await.expect("sent");
+    let read = within("the end", near.read_to_end(&mut Vec::new())).await;
+    let error = read.expect_err("no clean end");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}

@@ -134,19 +134,26 @@ async fn read(
         }
         let buffer = &mut memory[buffer];
         let wanted = buffer.len();
-        let n = match kind {
-            Kind::Stdin => 0,
-            Kind::Sink => return Err(Errno::EBADF),
-            Kind::Conf => return Err(Errno::EISDIR),
-            Kind::File { .. } => read_file(guest, fd, buffer)?,
-            Kind::Control => {
-                wait(nonblock, |cx| guest.control.poll_read(cx, buffer).map(Ok)).await?
-            }
+        let read = match kind {
+            Kind::Stdin => Ok(0),
+            Kind::Sink => Err(Errno::EBADF),
+            Kind::Conf => Err(Errno::EISDIR),
+            Kind::File { .. } => read_file(guest, fd, buffer),
+            Kind::Control => wait(nonblock, |cx| guest.control.poll_read(cx, buffer).map(Ok)).await,
             // What is there already fills the further iovecs; nothing waits once something was read.
             Kind::Stream(at) if total > 0 && !guest.streams[at].has_read_ahead() => break,
             Kind::Stream(at) => {
-                wait(nonblock, |cx| poll_read(guest, at, buffer, nonblock, cx)).await?
+                wait(nonblock || total > 0, |cx| {
+                    poll_read(guest, at, buffer, nonblock, cx)
+                })
+                .await
             }
+        };
+        let n = match read {
+            Ok(n) => n,
+            // What was read is the guest's; the reason will be found again.
+            Err(_) if total > 0 => break,
+            Err(errno) => return Err(errno),
         };
         total += n;
         if n < wanted {
@@ -180,7 +187,11 @@ fn poll_read(
         let _ = guest.poll_flush(cx);
     }
     if guest.streams[at].is_gated() || guest.is_withheld(at) {
-        return Poll::Pending;
+        // With bytes read ahead nothing was flushed, and nothing else would wake the task.
+        let _ = guest.poll_flush(cx);
+        if guest.streams[at].is_gated() || guest.is_withheld(at) {
+            return Poll::Pending;
+        }
     }
     if nonblock && guest.streams[at].turn >= TURN {
         guest.streams[at].turn = 0;

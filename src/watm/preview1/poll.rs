@@ -29,6 +29,9 @@ const EVENT: u32 = 32;
 /// time, up to [`MAX_FLOOR`]. A guest that polls with tiny time-outs on an idle connection would spin.
 const FREE_POLLS: u32 = 32;
 const MAX_FLOOR: Duration = Duration::from_millis(20);
+/// How many times each of the waits for stale ends, and where their doubling stops.
+const STALE_POLLS: u32 = 4;
+const MAX_STALE_FLOOR: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy)]
 enum Question {
@@ -124,8 +127,9 @@ async fn poll_oneoff(
     // guest that keeps the question standing would spin until the other direction ends.
     let floor = start + floor(guest.fruitless);
     let stale = subs.iter().any(|sub| is_stale(guest, sub));
+    let stale_due = start + stale_floor(guest.fruitless);
     let due = due
-        .chain(stale.then_some(floor))
+        .chain(stale.then_some(stale_due))
         .min()
         .map(|due| due.max(floor));
     // With nothing else to wake it, a guest must hear of write readiness every time it asks.
@@ -152,7 +156,7 @@ async fn poll_oneoff(
             for sub in &subs {
                 let flags = match sub.question {
                     Question::Clock(at) if at <= now => 0,
-                    _ if is_stale(guest, sub) => HANGUP,
+                    _ if now >= stale_due && is_stale(guest, sub) => HANGUP,
                     _ => continue,
                 };
                 write_event(memory, events, n, sub, Errno::SUCCESS, flags);
@@ -169,11 +173,13 @@ async fn poll_oneoff(
     if suspended {
         guest.progress += 1;
     }
-    guest.fruitless = if fruitful {
+    let moved = guest.moved();
+    guest.fruitless = if fruitful || moved != guest.moved_before {
         0
     } else {
         guest.fruitless.saturating_add(1)
     };
+    guest.moved_before = moved;
     Ok(n)
 }
 
@@ -182,10 +188,21 @@ fn floor(fruitless: u32) -> Duration {
     Duration::from_millis(u64::from(fruitless / FREE_POLLS)).min(MAX_FLOOR)
 }
 
-/// Whether the question is for an end that the guest has read.
+/// The same for ends that are no news: soon that is nothing but a heartbeat.
+fn stale_floor(fruitless: u32) -> Duration {
+    let doublings = fruitless.saturating_sub(FREE_POLLS) / STALE_POLLS;
+    let wait = Duration::from_millis(u64::from(fruitless >= FREE_POLLS) << doublings.min(16));
+    wait.min(MAX_STALE_FLOOR)
+}
+
+/// Whether the question is for an end that the guest has read, or for writing to what it knows is broken.
 fn is_stale(guest: &mut Guest, sub: &Subscription) -> bool {
     match sub.question {
         Question::Read(fd) => matches!(guest.stream_at(fd), Ok(at) if guest.streams[at].end_read),
+        Question::Write(fd) => matches!(
+            guest.stream_at(fd),
+            Ok(at) if guest.streams[at].broken().is_some() && !guest.streams[at].write_edge
+        ),
         _ => false,
     }
 }
@@ -251,14 +268,11 @@ fn readable(
 
 fn writable(guest: &mut Guest, at: usize, edge_wise: bool) -> Option<u8> {
     let stream = &mut guest.streams[at];
-    if stream.broken().is_some() {
-        return Some(HANGUP);
-    }
     if stream.is_full() || (edge_wise && !stream.write_edge) {
         return None;
     }
     stream.write_edge = false;
-    Some(0)
+    Some(if stream.broken().is_some() { HANGUP } else { 0 })
 }
 
 fn write_event(
@@ -292,5 +306,9 @@ mod tests {
         assert_eq!(floor(FREE_POLLS - 1), Duration::ZERO);
         assert_eq!(floor(FREE_POLLS), Duration::from_millis(1));
         assert_eq!(floor(u32::MAX), MAX_FLOOR);
+        assert_eq!(stale_floor(FREE_POLLS - 1), Duration::ZERO);
+        assert_eq!(stale_floor(FREE_POLLS), Duration::from_millis(1));
+        assert_eq!(stale_floor(FREE_POLLS + 4), Duration::from_millis(2));
+        assert_eq!(stale_floor(u32::MAX), MAX_STALE_FLOOR);
     }
 }
