@@ -182,7 +182,8 @@ async fn a_blocking_trickle_meets_a_late_reader() {
 async fn an_end_beside_a_mountain_of_bytes() {
     const TOTAL: usize = 24 * MIB;
     for name in ["upstream_a", "upstream_b", "upstream_c"] {
-        let (app, inner) = tokio::io::duplex(1 << 20);
+        // Room for all of it, so that nothing but the host makes the guest pause.
+        let (app, inner) = tokio::io::duplex(TOTAL);
         let (outer, mut network) = tokio::io::duplex(TOTAL);
         send(&mut network, 5, TOTAL).await;
         let (reads, mut writes) = tokio::io::split(app);
@@ -210,4 +211,32 @@ async fn an_end_beside_a_mountain_of_bytes() {
             .result
             .expect("a clean end");
     }
+}
+
+/// A read into several buffers that is told to pause after the first keeps what the first got.
+#[tokio::test]
+async fn a_pause_between_two_buffers_loses_nothing() {
+    const TOTAL: usize = 8 * MIB;
+    // These come before the rest, so that the pause does not fall between two fills of the read-ahead.
+    const EARLY: usize = 1000;
+    let (mut app, inner) = tokio::io::duplex(TOTAL);
+    let (outer, network) = tokio::io::duplex(TOTAL);
+    let mut pattern = Vec::new();
+    send(&mut pattern, 6, TOTAL).await;
+    app.write_all(&pattern[EARLY..])
+        .await
+        .expect("there is room");
+    let outer = Mutex::new(Some(outer));
+    let connect: Connect = Box::new(move || {
+        let outer = outer.lock().expect("not poisoned").take();
+        Box::pin(async move { Ok(Io::Any(Box::new(outer.ok_or(Failure::Refused)?))) })
+    });
+    let mut session = Session::new(&program("scatter"), None)
+        .await
+        .expect("an instance");
+    let inner = Stream::gated(Io::Any(Box::new(inner)), &pattern[..EARLY]);
+    session.dial(inner, connect).await.expect("the handshake");
+    session.inner().open();
+    let _run = tokio::spawn(session.run());
+    within("8 MiB", receive(network, 6, TOTAL, None)).await;
 }
