@@ -13,6 +13,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## see it work: a page and 256 MiB through two transports, nothing installed (TRANSPORT=plain SIZE=256)
+	@.ci/prerequisites.sh demo
 	$(CARGO) run --release --locked -- demo --transport $(TRANSPORT) --size $(SIZE) $(ARGS)
 
 test: ## run every test; as root it installs Debian's tor, obfs4proxy and strace first, else it says what to install

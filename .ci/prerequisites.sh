@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a fresh machine lacks, and only that.
 #
+#   .ci/prerequisites.sh demo    what building needs: a C compiler and Rust
 #   .ci/prerequisites.sh test    what `make test` needs: a C compiler, Debian's tor, obfs4proxy, strace and perl
 #   .ci/prerequisites.sh ci      that, and what `.ci/run` needs: the aarch64 cross compiler, rustup's targets, cargo-deny
 #
@@ -66,6 +67,13 @@ deny() {
 }
 
 need gcc cc
+case "${1:-}" in
+  demo)
+    install_packages
+    rust
+    exit
+    ;;
+esac
 need tor tor
 need obfs4proxy obfs4proxy
 need strace strace
@@ -85,7 +93,7 @@ case "${1:-}" in
     deny
     ;;
   *)
-    echo "usage: .ci/prerequisites.sh test|ci" >&2
+    echo "usage: .ci/prerequisites.sh demo|test|ci" >&2
     exit 2
     ;;
 esac

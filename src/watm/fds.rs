@@ -88,6 +88,11 @@ impl Fds {
         Ok(i32::try_from(at).expect("MAX fits"))
     }
 
+    /// Whether another descriptor can be opened.
+    pub(super) fn has_room(&self) -> bool {
+        self.slots.len() < MAX || self.slots.iter().any(Option::is_none)
+    }
+
     /// The descriptor, or EBADF.
     pub(super) fn get(&mut self, fd: i32) -> Result<&mut Fd, Errno> {
         usize::try_from(fd)

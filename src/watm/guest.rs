@@ -103,18 +103,20 @@ impl Guest {
         }
     }
 
-    /// Gives the guest a stream; returns its descriptor, or the stream where the guest has no room.
-    pub(super) fn push(&mut self, stream: Stream) -> Result<i32, (Errno, Stream)> {
-        if self.streams.len() == MAX_STREAMS {
-            return Err((Errno::EMFILE, stream));
+    /// Whether the guest can be given another stream; to be asked by whoever still needs one that it cannot.
+    pub(super) fn check_room(&self) -> Result<(), Errno> {
+        if self.streams.len() == MAX_STREAMS || !self.fds.has_room() {
+            return Err(Errno::EMFILE);
         }
-        match self.fds.open(Kind::Stream(self.streams.len())) {
-            Ok(fd) => {
-                self.streams.push(stream);
-                Ok(fd)
-            }
-            Err(errno) => Err((errno, stream)),
-        }
+        Ok(())
+    }
+
+    /// Gives the guest a stream; returns its descriptor.
+    pub(super) fn push(&mut self, stream: Stream) -> Result<i32, Errno> {
+        self.check_room()?;
+        let fd = self.fds.open(Kind::Stream(self.streams.len()))?;
+        self.streams.push(stream);
+        Ok(fd)
     }
 
     /// Bytes that have passed, both ways.

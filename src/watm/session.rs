@@ -99,14 +99,13 @@ impl Session {
 
     async fn role(&mut self, role: Role, inner: Stream) -> Result<(), Failure> {
         let guest = self.store.data_mut();
-        let fd = match guest.push(inner) {
-            Ok(fd) => fd,
-            Err((errno, inner)) => {
-                // The application is still to be answered.
-                guest.streams.insert(INNER, inner);
-                return Err(Failure::Module(errno.to_string()));
-            }
-        };
+        if let Err(errno) = guest.check_room() {
+            // The application is still to be answered.
+            guest.streams.insert(INNER, inner);
+            return Err(Failure::Module(errno.to_string()));
+        }
+        let no_room = |errno: Errno| Failure::Module(errno.to_string());
+        let fd = guest.push(inner).map_err(no_room)?;
         let result = self.call(role.export(), Some(fd)).await?;
         let guest = self.store.data_mut();
         match Errno::of_result(result) {

@@ -32,14 +32,12 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     )?;
     linker.func_wrap(MODULE, "water_accept", |mut caller: Caller<'_, Guest>| {
         let guest = caller.data_mut();
-        match guest.accepted.take() {
-            Some(stream) => guest.push(stream).unwrap_or_else(|(errno, stream)| {
-                // Still the host's, to be ended quietly.
-                guest.accepted = Some(stream);
-                errno.negated()
-            }),
-            None => Errno::ENOTCONN.negated(),
-        }
+        // Without room the connection stays the host's, to be ended quietly.
+        let accepted = guest.check_room().and_then(|()| {
+            let stream = guest.accepted.take().ok_or(Errno::ENOTCONN)?;
+            guest.push(stream)
+        });
+        accepted.unwrap_or_else(Errno::negated)
     })?;
     linker.func_wrap(
         MODULE,
@@ -74,7 +72,7 @@ async fn dial_fixed(guest: &mut Guest) -> i32 {
         Ok(io) => {
             guest.failure = None;
             let pushed = guest.push(super::stream::Stream::new(io));
-            pushed.unwrap_or_else(|(errno, _)| errno.negated())
+            pushed.unwrap_or_else(Errno::negated)
         }
         Err(failure) => {
             guest.failure = Some(failure);

@@ -366,3 +366,38 @@ async fn a_compiled_module_is_as_good_and_must_be_its_owner_s_alone() {
     compile.exits(1).await;
     assert!(compile.stderr.text().contains("missing.wasm"));
 }
+
+#[tokio::test]
+async fn a_damaged_compiled_module_is_refused_before_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("plain.cwasm");
+    let compiled = std::process::Command::new(env!("CARGO_BIN_EXE_ouzel"))
+        .arg("compile")
+        .arg(dist("plain.wasm"))
+        .arg("--output")
+        .arg(&good)
+        .output()
+        .unwrap();
+    assert!(compiled.status.success(), "{compiled:?}");
+    let whole = std::fs::read(&good).unwrap();
+    for (n, at) in [100, whole.len() / 2, whole.len() - 1]
+        .into_iter()
+        .enumerate()
+    {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        std::fs::write(folder.path().join(format!("bad{n}.cwasm")), damaged).unwrap();
+    }
+    std::fs::write(folder.path().join("bad3.cwasm"), &whole[..whole.len() / 2]).unwrap();
+    let mut launch = Launch::client("good,bad0,bad1,bad2,bad3").module("good", &good);
+    for n in 0..4 {
+        let name = format!("bad{n}");
+        launch = launch.module(&name, &folder.path().join(format!("{name}.cwasm")));
+    }
+    let pt = launch.ready().await;
+    for n in 0..4 {
+        let line = pt.says(&[&format!("CMETHOD-ERROR bad{n} ")]).await;
+        assert!(line.contains("damaged"), "{line}");
+    }
+    passes(&pt, "good").await;
+}

@@ -272,3 +272,39 @@ async fn version_and_help_are_for_people() {
     assert_eq!(pt.stdout.text(), "");
     assert!(pt.stderr.text().contains("--no-such-flag"));
 }
+
+#[tokio::test]
+async fn a_wrong_exec_line_is_told_to_tor_and_not_only_to_stderr() {
+    for (args, word) in [
+        (&["--bogus"][..], "--bogus"),
+        (&["--module", "x"], "NAME=FILE"),
+        (&["--log-level", "loud"], "loud"),
+        (&["--config", "a=/b", "--config", "a=/c"], "twice"),
+    ] {
+        let mut launch = Launch::client("plain");
+        for arg in args {
+            launch = launch.arg(arg);
+        }
+        let (pt, lines) = refused(launch, 2).await;
+        for keyword in ["LOG SEVERITY=error ", "ENV-ERROR "] {
+            let told = lines
+                .iter()
+                .any(|line| line.starts_with(keyword) && line.contains(word));
+            assert!(told, "{args:?}: {}", pt.story());
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_that_lead_nowhere_are_pointed_out() {
+    let pt = Launch::client("obfs4")
+        .arg("--config")
+        .arg("plian=/nonexistent")
+        .ready()
+        .await;
+    let line = pt.logs(&["plian"]).await;
+    assert!(line.contains("SEVERITY=warning"), "{line}");
+    // Nothing of what tor asked for is here: that is more than a notice.
+    let line = pt.logs(&["no transport obfs4"]).await;
+    assert!(line.contains("SEVERITY=warning"), "{line}");
+}

@@ -45,6 +45,12 @@ and in the client's, with the bridge's address and fingerprint:
              bridgelines in its tor's data directory.\n",
         );
     }
+    if !program.starts_with("/usr") {
+        text.push_str(
+            "\nMind: tor's user must be able to run that file; install it as /usr/bin/ouzel, and on\n\
+             Debian allow it in tor's AppArmor profile (see the README).\n",
+        );
+    }
     if program.to_string_lossy().contains(' ') {
         text.push_str(
             "\nMind: tor cannot start a program whose path has a space in it; copy it elsewhere.\n",
