@@ -6,7 +6,8 @@
 use super::control::Control;
 use super::errno::Errno;
 use super::fds::{Fd, Fds, Kind};
-use super::stream::{Io, Stream};
+use super::io::Io;
+use super::stream::Stream;
 use crate::error::Failure;
 use std::future::Future;
 use std::pin::Pin;

@@ -10,17 +10,16 @@
 //! which is what keeps two full pipes from waiting for each other.
 
 use super::errno::Errno;
+use super::io::Io;
 use super::readahead::ReadAhead;
-use crate::platform;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWrite, ReadBuf};
 use tokio::task::unconstrained;
 
 /// Above this many queued bytes the other ends become unreadable: two good socket buffers' worth, so
@@ -35,26 +34,6 @@ pub(super) const HARD: usize = 4 << 20;
 pub(super) const SMALL: usize = 32 << 10;
 /// Gathered writes go out when there are this many.
 const GATHER: usize = 64 << 10;
-
-/// Any byte stream that is not a socket.
-pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
-/// Where a stream's bytes go.
-pub enum Io {
-    /// The fast path: readiness without buffers.
-    Tcp(TcpStream),
-    /// Any other stream, in process.
-    Any(Box<dyn Duplex>),
-    /// Not connected yet (a server's inner end until the ORPort is dialled).
-    Unconnected,
-}
-
-impl From<TcpStream> for Io {
-    fn from(socket: TcpStream) -> Self {
-        Io::Tcp(socket)
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fin {
@@ -174,10 +153,7 @@ impl Stream {
 
     /// Bytes that the kernel has taken and not delivered, if it says.
     pub(super) fn undelivered(&self) -> usize {
-        match &self.io {
-            Io::Tcp(socket) => platform::undelivered(socket).unwrap_or(0),
-            _ => 0,
-        }
+        self.io.undelivered()
     }
 
     /// Whether the far end has ended, all of it read.
@@ -422,46 +398,6 @@ impl Stream {
         if let Some(cut) = &self.cut {
             cut.store(true, Ordering::Release);
         }
-        if let Io::Tcp(socket) = &self.io {
-            // Fails only on a socket that is gone.
-            let _ = socket2::SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));
-        }
-    }
-}
-
-impl Io {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Io::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
-            Io::Any(stream) => Pin::new(stream).poll_read(cx, buf),
-            Io::Unconnected => Poll::Pending,
-        }
-    }
-
-    /// Writes the parts in order; never returns `Ok(0)` for something to write.
-    fn poll_write(&mut self, cx: &mut Context<'_>, parts: [&[u8]; 3]) -> Poll<io::Result<usize>> {
-        let total: usize = parts.iter().map(|part| part.len()).sum();
-        let only = parts.iter().find(|part| part.len() == total).copied();
-        let slices = parts.map(IoSlice::new);
-        let wrote = match (self, only) {
-            // The plain form lets tokio learn from a short count that the socket is full.
-            (Io::Tcp(socket), Some(part)) => Pin::new(socket).poll_write(cx, part),
-            (Io::Tcp(socket), None) => Pin::new(socket).poll_write_vectored(cx, &slices),
-            (Io::Any(stream), Some(part)) => Pin::new(stream).poll_write(cx, part),
-            (Io::Any(stream), None) => Pin::new(stream).poll_write_vectored(cx, &slices),
-            (Io::Unconnected, _) => return Poll::Pending,
-        };
-        match ready!(wrote) {
-            Ok(0) if total > 0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            other => Poll::Ready(other),
-        }
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Io::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
-            Io::Any(stream) => Pin::new(stream).poll_shutdown(cx),
-            Io::Unconnected => Poll::Ready(Ok(())),
-        }
+        self.io.reset_on_close();
     }
 }
