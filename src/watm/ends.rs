@@ -50,6 +50,7 @@ impl Finished {
             let _ = self.drain().await;
             self.linger().await;
         } else {
+            self.delivered().await;
             self.streams.iter_mut().for_each(Stream::reset_on_close);
         }
         let received = |at: usize| self.streams.get(at).map_or(0, Stream::received);
@@ -84,6 +85,19 @@ impl Finished {
         }
         self.streams.iter_mut().for_each(Stream::drop_queue);
         Err(Failure::Stalled(DRAIN_STALL.as_secs()))
+    }
+
+    /// Waits until what was sent before a failure has arrived: the RST would take it along.
+    async fn delivered(&mut self) {
+        let mut idle = Idle::default();
+        loop {
+            let whole = self.streams.iter().filter(|s| s.broken().is_none());
+            let held = whole.map(Stream::undelivered).sum();
+            if held == 0 || idle.is_over(held) {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until the far ends have what the kernel holds for them, reading what they still send: closing

@@ -246,3 +246,36 @@ async fn a_talkative_slow_reader_gets_the_whole_of_a_download() {
     })
     .await;
 }
+
+/// What had come before a connection broke arrives before the other side hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_takes_nothing_along_that_was_sent_before() {
+    const TOTAL: usize = 2 << 20;
+    let (mut app, mut network, session) = dialer("plain", None).await.expect("the handshake");
+    let run = tokio::spawn(session.run());
+    within("a download that breaks", async {
+        network.write_all(&vec![9; TOTAL]).await.expect("sent");
+        // Until the guest has it all; then the network's end breaks.
+        while ouzel::platform::undelivered(&network).is_some_and(|bytes| bytes > 0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        socket2::SockRef::from(&network)
+            .set_linger(Some(Duration::ZERO))
+            .expect("set");
+        drop(network);
+        let (mut got, mut buffer) = (0, vec![0; 32 << 10]);
+        let error = loop {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            match app.read(&mut buffer).await {
+                Ok(0) => panic!("a stream that broke looks complete"),
+                Ok(n) => got += n,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        assert_eq!(got, TOTAL);
+        run.await.expect("no panic").result.expect_err("it broke");
+    })
+    .await;
+}
