@@ -237,22 +237,19 @@ pub fn main() -> ExitCode {
             }
         };
     platform::raise_descriptor_limit();
-    let threads = cli.run.threads;
     match cli.command {
-        Some(Command::Demo(options)) => finish(runtime(threads), |runtime| {
-            runtime.block_on(tools::demo::run(options.into()))
-        }),
-        Some(Command::Compile(options)) => {
-            finish(runtime(threads), |_| tools::compile::run(&options))
-        }
+        Some(Command::Demo(options)) => finish(
+            runtime(None).and_then(|runtime| runtime.block_on(tools::demo::run(options.into()))),
+        ),
+        Some(Command::Compile(options)) => finish(tools::compile::run(&options)),
         None if !managed => by_hand(),
-        None => match runtime(threads) {
+        None => match runtime(cli.run.threads) {
             Ok(runtime) => managed::run(&cli.run.into(), &variable, runtime),
             Err(error) => {
                 managed::refuse(&format!(
                     "this machine gives no threads or descriptors: {error}"
                 ));
-                failed(&error)
+                ExitCode::from(USAGE)
             }
         },
     }
@@ -266,11 +263,8 @@ fn runtime(threads: Option<u16>) -> anyhow::Result<Runtime> {
     Ok(builder.enable_all().build()?)
 }
 
-fn finish(
-    runtime: anyhow::Result<Runtime>,
-    tool: impl FnOnce(&Runtime) -> anyhow::Result<()>,
-) -> ExitCode {
-    match runtime.and_then(|runtime| tool(&runtime)) {
+fn finish(result: anyhow::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }

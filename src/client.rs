@@ -17,7 +17,7 @@ use crate::transport::{Registry, Transport};
 use crate::tunnel::{Admission, Connection, Slot, Slots};
 use crate::watm::{Connect, Io, Role};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -129,13 +129,10 @@ impl Client {
 
     async fn handshake(&self, socket: &mut TcpStream) -> Option<Request> {
         tune_local(socket);
-        let malformed = Mutex::new(None);
-        let accepts = |encoded: &[u8]| match args::parse_client(encoded) {
-            Ok(_) => true,
-            Err(error) => {
-                *malformed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                false
-            }
+        let mut malformed = None;
+        let accepts = |encoded: &[u8]| {
+            malformed = args::parse_client(encoded).err();
+            malformed.is_none()
         };
         let handshake = socks5::handshake(&mut *socket, accepts);
         let mut why = match timeout(socks5::LIMIT, handshake).await {
@@ -144,10 +141,7 @@ impl Client {
             Ok(Err(why)) => why.to_string(),
             Err(_) => format!("it was not done within {} s", socks5::LIMIT.as_secs()),
         };
-        if let Some(error) = malformed
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-        {
+        if let Some(error) = malformed {
             why = format!("{why}: {error}; copy the bridge line again");
         }
         tracing::info!("{}: a SOCKS handshake failed: {why}", self.transport.name);

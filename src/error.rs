@@ -98,7 +98,7 @@ pub enum Failure {
     Module(String),
     /// The module's initialisation failed, which is where it reads its configuration; the text names its errno.
     #[error(
-        "the module does not take its configuration: {0}; check the bridge line's arguments and --config"
+        "the module does not take its configuration: {0}; check --config and the bridge line's arguments, on a bridge ServerTransportOptions"
     )]
     Configuration(String),
     /// The module trapped.

@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::transport::State;
 use crate::transport::artefacts::Artefacts;
 use crate::transport::conf::Conf;
-use crate::transport::registry::builtins;
+use crate::transport::registry::{HANDSHAKE, builtins};
 use crate::watm::{Connect, Host, Io, Program, Session, Settings, Stream};
 use ::ptrs::args::Args;
 use std::any::TypeId;
@@ -33,8 +33,6 @@ use tokio::time::timeout;
 
 /// What the stream that a caller gets may hold in flight; the guest's own queues are bounded besides.
 const IN_FLIGHT: usize = 64 << 10;
-/// As the executable's: see `transport::registry`.
-const HANDSHAKE: Duration = Duration::from_secs(30);
 /// Instances at a time in a program that embeds this.
 const SLOTS: usize = 1024;
 

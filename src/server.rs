@@ -124,7 +124,7 @@ fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> String {
                 addr.port()
             )
         }
-        _ => format!("cannot listen on {addr}: {error}; check ServerTransportListenAddr"),
+        _ => format!("cannot listen: {error}; check ServerTransportListenAddr"),
     }
 }
 

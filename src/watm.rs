@@ -24,7 +24,7 @@ mod ticker;
 mod v1;
 
 pub use control::Control;
-pub use ends::{Finished, quiet};
+pub use ends::quiet;
 pub use errno::Errno;
 pub use guest::{Connect, Connecting, Limits};
 pub use host::{Host, Settings};

@@ -77,12 +77,12 @@ const DRAIN_BYTES: u64 = 64 * 1024;
 /// within this one. Bytes that belong to later messages may come with earlier ones.
 pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    accepts: impl Fn(&[u8]) -> bool,
+    mut accepts: impl FnMut(&[u8]) -> bool,
 ) -> Result<Request, Refused> {
     let mut core = Core::default();
     let mut input = Vec::with_capacity(BUFFER);
     loop {
-        match core.step(&input, &accepts) {
+        match core.step(&input, &mut accepts) {
             Step::More => {
                 let room = BUFFER - input.len();
                 let mut limited = (&mut *stream).take(room as u64);
@@ -191,7 +191,7 @@ const USER_PASSWORD: u8 = 0x02;
 
 impl Core {
     /// Judges what has arrived of the current message.
-    fn step(&mut self, input: &[u8], accepts: impl Fn(&[u8]) -> bool) -> Step {
+    fn step(&mut self, input: &[u8], accepts: impl FnMut(&[u8]) -> bool) -> Step {
         let judged = match self.expect {
             Message::Greeting => self.greeting(input),
             Message::Credentials => self.credentials(input, accepts),
@@ -230,7 +230,7 @@ impl Core {
         }))
     }
 
-    fn credentials(&mut self, input: &[u8], accepts: impl Fn(&[u8]) -> bool) -> Judged {
+    fn credentials(&mut self, input: &[u8], mut accepts: impl FnMut(&[u8]) -> bool) -> Judged {
         let no = |why| Err((Answer::Short([0x01, 0x01]), why));
         let Some((&version, rest)) = input.split_first() else {
             return Ok(None);

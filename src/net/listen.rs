@@ -1,6 +1,6 @@
 //! Listening sockets, and an accept that nothing ends.
 //!
-//! In: the address to bind, exactly as it was asked for. Out: a listener, then one connection after
+//! In: the address to bind. Out: a listener, then one connection after
 //! the other. What can go wrong when accepting (no descriptors left, a peer that left the queue again)
 //! passes, so it is told and waited out; a listener ends only when it is dropped.
 

@@ -115,7 +115,7 @@ impl Conf {
     ) -> Result<Map<String, Value>, Failure> {
         let Base::Object { map, .. } = &self.base else {
             return Err(Failure::Arguments(
-                "this transport's configuration file is no JSON object, so it takes none; remove them from the bridge line"
+                "this transport's configuration file is no JSON object, so it takes none; remove them from the bridge line or from ServerTransportOptions"
                     .to_owned(),
             ));
         };
@@ -125,7 +125,7 @@ impl Conf {
             let key = str::from_utf8(key)
                 .map_err(|_| Failure::Arguments("a key is not UTF-8".to_owned()))?;
             let value = str::from_utf8(value)
-                .map_err(|_| Failure::Arguments(format!("the value of {key} is not UTF-8")))?;
+                .map_err(|_| Failure::Arguments("a value is not UTF-8".to_owned()))?;
             let may_replace = self.args_override.iter().any(|name| name == key);
             if seen.contains(&key) || (map.contains_key(key) && !may_replace) {
                 continue;

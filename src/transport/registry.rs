@@ -14,9 +14,8 @@ use std::time::Duration;
 
 include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
 
-/// How long a transport's handshake may take, where the transport does not say: a few round trips over
-/// the slowest path that is of use.
-const HANDSHAKE: Duration = Duration::from_secs(30);
+/// How long a transport's handshake may take: a few round trips over the slowest path that is of use.
+pub const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// A transport that is ready to use.
 pub struct Transport {
@@ -43,27 +42,26 @@ impl Registry {
     /// Starts the wasm side, for so many connections at a time. Where it does not start, every transport
     /// says so.
     pub fn new(config: &Config, slots: usize, state: &State) -> Registry {
-        for (name, path) in &config.configs {
-            let known = config.modules.iter().any(|(known, _)| known == name)
-                || BUILTINS.iter().any(|&(known, _)| known == name);
-            if !known {
+        let host = Host::new(Settings::for_slots(slots));
+        for note in host.iter().flat_map(Host::notes) {
+            tracing::warn!("{note}");
+        }
+        let registry = Registry {
+            slots: host.as_ref().map_or(slots, Host::slots),
+            host: host.map_err(|failure| failure.to_string()),
+            artefacts: Artefacts::open(state),
+            modules: config.modules.clone(),
+            configs: config.configs.clone(),
+        };
+        for (name, path) in &registry.configs {
+            if !registry.knows(name) {
                 tracing::warn!(
                     "there is no transport {name} for --config {name}={}; is the name right?",
                     path.display()
                 );
             }
         }
-        let host = Host::new(Settings::for_slots(slots));
-        for note in host.iter().flat_map(Host::notes) {
-            tracing::warn!("{note}");
-        }
-        Registry {
-            slots: host.as_ref().map_or(slots, Host::slots),
-            host: host.map_err(|failure| failure.to_string()),
-            artefacts: Artefacts::open(state),
-            modules: config.modules.clone(),
-            configs: config.configs.clone(),
-        }
+        registry
     }
 
     /// The most connections at a time.
@@ -125,7 +123,9 @@ impl Registry {
             .supports(role)
             .map_err(|error| format!("{what} {error}"))?;
         let mut conf = self.conf(name)?;
-        if name == "reverse" {
+        let built_in = !self.modules.iter().any(|(known, _)| known == name);
+        if built_in && name == "reverse" {
+            // A bridge's clients need its key; another module of that name has its own configuration.
             conf = conf.announcing(&["key"]);
         }
         Ok(Transport {

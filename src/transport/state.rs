@@ -1,4 +1,4 @@
-//! The state directory: the only place that this program writes.
+//! The files that this program writes: the state directory, and what `ouzel compile` is told to.
 //!
 //! Files are private to the user (0600 in folders 0700) and written whole: a new file, then a rename. What
 //! is read back is capped and must still be private.

@@ -8,7 +8,7 @@ use super::session::Outcome;
 use super::stream::Stream;
 use crate::error::Failure;
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const LONGEST_LINGER: Duration = Duration::from_secs(600);
 
 /// What is left when the guest is gone.
-pub struct Finished {
+pub(super) struct Finished {
     pub(super) streams: Vec<Stream>,
     pub(super) inner: usize,
     pub(super) outer: usize,
@@ -64,18 +64,7 @@ impl Finished {
     async fn drain(&mut self) -> Result<(), Failure> {
         for _ in 0..DRAIN_ROUNDS {
             let before: u64 = self.streams.iter().map(Stream::sent).sum();
-            let flushed = poll_fn(|cx| {
-                let pending = self
-                    .streams
-                    .iter_mut()
-                    .filter_map(|s| s.poll_flush(cx).is_pending().then_some(()))
-                    .count();
-                if pending == 0 {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            });
+            let flushed = poll_fn(|cx| all(&mut self.streams, |stream| stream.poll_flush(cx)));
             if timeout(DRAIN_STALL, flushed).await.is_ok() {
                 return Ok(());
             }
@@ -89,8 +78,9 @@ impl Finished {
 
     /// Waits until what was sent before a failure has arrived: the RST would take it along.
     async fn delivered(&mut self) {
+        let start = Instant::now();
         let mut idle = Idle::default();
-        loop {
+        while start.elapsed() < LONGEST_LINGER {
             let whole = self.streams.iter().filter(|s| s.broken().is_none());
             let held = whole.map(Stream::undelivered).sum();
             if held == 0 || idle.is_over(held) {
@@ -106,17 +96,7 @@ impl Finished {
         let start = Instant::now();
         let mut idle = Idle::default();
         while start.elapsed() < LONGEST_LINGER {
-            let ended = poll_fn(|cx| {
-                let open = self
-                    .streams
-                    .iter_mut()
-                    .filter_map(|stream| poll_to_end(stream, cx));
-                if open.count() == 0 {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            });
+            let ended = poll_fn(|cx| all(&mut self.streams, |stream| stream.poll_to_end(cx)));
             if timeout(LOOK, ended).await.is_ok() {
                 return;
             }
@@ -144,23 +124,19 @@ impl Idle {
     }
 }
 
-/// Reads and forgets; `Some` while the stream is open.
-fn poll_to_end(stream: &mut Stream, cx: &mut Context<'_>) -> Option<()> {
-    loop {
-        match stream.poll_discard(cx) {
-            Poll::Ready((_, true)) => return None,
-            Poll::Ready((_, false)) => {}
-            Poll::Pending => return Some(()),
+/// Ready when every stream is; each is asked every time.
+fn all(streams: &mut [Stream], mut poll: impl FnMut(&mut Stream) -> Poll<()>) -> Poll<()> {
+    let mut all = Poll::Ready(());
+    for stream in streams {
+        if poll(stream).is_pending() {
+            all = Poll::Pending;
         }
     }
+    all
 }
 
 async fn discard(stream: &mut Stream, until: Instant) {
-    let reading = poll_fn(|cx| match poll_to_end(stream, cx) {
-        None => Poll::Ready(()),
-        Some(()) => Poll::Pending,
-    });
-    let _ = timeout_at(until, reading).await;
+    let _ = timeout_at(until, poll_fn(|cx| stream.poll_to_end(cx))).await;
 }
 
 /// The quiet rule of a server: whatever went wrong before the transport was up, the network side sees the

@@ -1,9 +1,8 @@
-//! wasmtime's engines and stores, with every knob and its reason.
+//! wasmtime's engines and stores, and why the knobs stand as they do.
 
 use super::guest::{Guest, Watch};
 use super::host::Settings;
 use crate::error::Failure;
-use std::num::NonZeroUsize;
 use wasmtime::{Config, Engine, PoolingAllocationConfig, Store, UpdateDeadline};
 
 /// Ticks without progress after which a guest is stopped: a second of its own running time, which no
@@ -60,8 +59,10 @@ pub(super) fn engine(memory: Memory, settings: Settings) -> wasmtime::Result<Eng
         .max_wasm_stack(256 << 10)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
+        // Halves the price of public-key cryptography for modules that use it.
         .wasm_wide_arithmetic(true)
-        .wasm_backtrace_max_frames(NonZeroUsize::new(8));
+        // Nobody reads them: a failure says what trapped, and names of functions are the guest's words.
+        .wasm_backtrace_max_frames(None);
     if interpret {
         config.target("pulley64")?;
     }
@@ -75,6 +76,7 @@ pub(super) fn engine(memory: Memory, settings: Settings) -> wasmtime::Result<Eng
                 .total_stacks(count)
                 .max_memory_size(limits.memory)
                 .table_elements(limits.table)
+                // Address space only; large programs have a few hundred KiB of it.
                 .max_core_instance_size(1 << 20)
                 // What a small guest touches: zeroing it again is cheaper than a fault per page.
                 .linear_memory_keep_resident(128 << 10)
@@ -89,6 +91,7 @@ pub(super) fn engine(memory: Memory, settings: Settings) -> wasmtime::Result<Eng
             config
                 .memory_reservation(0)
                 .memory_guard_size(0)
+                // Growing by less would copy the memory each time, by more would not fit many.
                 .memory_reservation_for_growth(1 << 20)
                 .memory_init_cow(false)
                 .signals_based_traps(false);

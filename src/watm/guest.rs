@@ -22,7 +22,7 @@ pub type Connect = Box<dyn Fn() -> Connecting + Send + Sync>;
 /// A dial under way.
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Io, Failure>> + Send>>;
 
-/// The most streams of one guest over its life: an end of its own each, and a few dials that failed.
+/// The most streams of one guest over its life: its two ends, and room for modules that dial by themselves.
 const MAX_STREAMS: usize = 16;
 
 /// What one instance may use.

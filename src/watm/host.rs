@@ -81,15 +81,17 @@ impl Host {
         let pooled = if platform::limits_address_space() {
             None
         } else {
-            Running::start(Memory::Pooled, settings).ok()
+            Some(Running::start(Memory::Pooled, settings))
         };
-        let main = match pooled {
-            Some(pooled) => pooled,
-            None => {
-                notes.push(
-                    "the address space is limited (ulimit -v), so connections cost more to make"
-                        .to_owned(),
-                );
+        let why = match pooled {
+            Some(Ok(pooled)) => Ok(pooled),
+            Some(Err(failure)) => Err(failure.to_string()),
+            None => Err("the address space is limited (ulimit -v)".to_owned()),
+        };
+        let main = match why {
+            Ok(pooled) => pooled,
+            Err(why) => {
+                notes.push(format!("{why}, so connections cost more to make"));
                 Running::start(Memory::Heap, settings)?
             }
         };

@@ -1,7 +1,7 @@
 //! The guest's linear memory, read and written with every pointer checked.
 //!
 //! A pointer that does not fit is EFAULT, a count that no sane guest has is EINVAL; nothing here allocates
-//! by a number that the guest chose, beyond [`MAX_IOVECS`].
+//! by a number that the guest chose.
 
 use super::errno::Errno;
 use super::guest::Guest;

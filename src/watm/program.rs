@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use wasmtime::{Engine, ExternType, FuncType, InstancePre, Linker, Module, ValType};
 
-/// Larger than any transport; a typo that names a disk image is refused before it is read.
+/// Larger than any transport; a typo that names a disk image is refused.
 pub const MAX_MODULE: usize = 16 << 20;
 
 /// What a tunnel asks of a module.
@@ -75,7 +75,7 @@ pub enum ModuleError {
     },
     /// An artefact of another version, other settings or another machine.
     #[error(
-        "was compiled for another version of ouzel or another machine ({0}); run `ouzel compile` again"
+        "was compiled for another version of ouzel, another machine or other limits ({0}); run `ouzel compile` again, there"
     )]
     Artefact(String),
     /// It needs more than a slot of the pool, and the engine for that does not start.

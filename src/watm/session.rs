@@ -1,8 +1,8 @@
 //! One connection's guest: instantiated, given its two ends, run to its own end.
 //!
 //! The order is the Go runtime's, which modules rely on: start function, `watm_init_v1`, the role,
-//! `watm_ctrlpipe_v1`, `watm_start_v1`. Everything before the last is the transport's handshake, done under
-//! the caller's deadline; dropping any of these futures drops the guest.
+//! `watm_ctrlpipe_v1`, `watm_start_v1`. The first three are the transport's handshake, done under the caller's
+//! deadline; dropping any of these futures drops the guest.
 
 use super::control::Control;
 use super::ends::Finished;
@@ -150,15 +150,12 @@ impl Session {
         let worked = self.work().await;
         let outer = self.outer;
         let guest = self.store.into_data();
-        let stalled = guest.failure;
         let finished = Finished {
             streams: guest.streams,
             inner: INNER,
             outer,
         };
-        finished
-            .close(worked.map_err(|failure| stalled.unwrap_or(failure)))
-            .await
+        finished.close(worked).await
     }
 
     async fn work(&mut self) -> Result<(), Failure> {

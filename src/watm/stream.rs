@@ -166,11 +166,6 @@ impl Stream {
         !self.ahead.is_empty()
     }
 
-    /// Whether bytes are waiting to be sent.
-    pub fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
     /// Whether so much is queued that the other ends must not be read.
     pub fn is_full(&self) -> bool {
         self.full
@@ -377,20 +372,16 @@ impl Stream {
         !self.ahead.is_empty()
     }
 
-    /// Reads and forgets up to one buffer; ready with `true` at the end of the stream.
-    pub fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<(usize, bool)> {
-        if self.eof || self.broken.is_some() || matches!(self.io, Io::Unconnected) {
-            return Poll::Ready((0, true));
+    /// Reads and forgets; ready at the end of the stream, or where it broke.
+    pub fn poll_to_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.ahead = ReadAhead::empty();
+            if self.eof || self.broken.is_some() || matches!(self.io, Io::Unconnected) {
+                return Poll::Ready(());
+            }
+            // An error is remembered, and ends the loop.
+            let _ = ready!(self.poll_fill(cx));
         }
-        let dropped = self.ahead.len();
-        self.ahead = ReadAhead::empty();
-        if dropped > 0 {
-            return Poll::Ready((dropped, false));
-        }
-        let filled = ready!(self.poll_fill(cx));
-        let n = self.ahead.len();
-        self.ahead = ReadAhead::empty();
-        Poll::Ready((n, filled.is_err() || self.eof))
     }
 
     /// Makes closing the stream a RST, so that a truncated stream cannot look complete.

@@ -71,6 +71,8 @@ async fn dial_fixed(guest: &mut Guest) -> i32 {
     match connected {
         Ok(io) => {
             guest.failure = None;
+            // One connection has one bridge; a module cannot fan out.
+            guest.connect = None;
             let pushed = guest.push(super::stream::Stream::new(io));
             pushed.unwrap_or_else(Errno::negated)
         }

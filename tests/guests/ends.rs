@@ -279,3 +279,24 @@ async fn a_reset_takes_nothing_along_that_was_sent_before() {
     })
     .await;
 }
+
+/// The control pipe ends a worker, whatever shape it has, and that is no failure.
+#[tokio::test]
+async fn a_worker_that_is_told_to_end_ends_well() {
+    for name in ["plain", "upstream_a", "upstream_c"] {
+        let (mut app, mut network, session) = dialer(name, None).await.expect("the handshake");
+        let control = session.control();
+        let run = tokio::spawn(session.run());
+        within(name, async {
+            app.write_all(b"before").await.expect("sent");
+            let mut got = [0; 6];
+            network.read_exact(&mut got).await.expect("arrived");
+            control.stop();
+            assert_eq!(network.read(&mut got).await.expect("a FIN, no RST"), 0);
+            assert_eq!(app.read(&mut got).await.expect("a FIN, no RST"), 0);
+            drop((app, network));
+            run.await.expect("no panic").result.expect("a clean end");
+        })
+        .await;
+    }
+}

@@ -139,7 +139,13 @@ async fn read(
             Kind::Sink => Err(Errno::EBADF),
             Kind::Conf => Err(Errno::EISDIR),
             Kind::File { .. } => read_file(guest, fd, buffer),
-            Kind::Control => wait(nonblock, |cx| guest.control.poll_read(cx, buffer).map(Ok)).await,
+            Kind::Control => {
+                wait(nonblock, |cx| {
+                    let _ = guest.poll_flush(cx);
+                    guest.control.poll_read(cx, buffer).map(Ok)
+                })
+                .await
+            }
             // What is there already fills the further iovecs; nothing waits once something was read.
             Kind::Stream(at) if total > 0 && !guest.streams[at].has_read_ahead() => break,
             Kind::Stream(at) => {
@@ -285,7 +291,6 @@ async fn write_all(
         });
         let Ok(step) = timeout(STALL, step).await else {
             let stalled = Failure::Stalled(STALL.as_secs());
-            guest.failure = Some(stalled.clone());
             return Err(wasmtime::Error::new(stalled));
         };
         match step {

@@ -125,13 +125,13 @@ async fn poll_oneoff(
     });
     // An end that the guest has read already is no news: asked for again, it is told like a timer, or a
     // guest that keeps the question standing would spin until the other direction ends.
-    let floor = start + floor(guest.fruitless);
+    let earliest = start + floor(guest.fruitless);
     let stale = subs.iter().any(|sub| is_stale(guest, sub));
     let stale_due = start + stale_floor(guest.fruitless);
     let due = due
         .chain(stale.then_some(stale_due))
         .min()
-        .map(|due| due.max(floor));
+        .map(|due| due.max(earliest));
     // With nothing else to wake it, a guest must hear of write readiness every time it asks.
     let edge_wise = subs
         .iter()
