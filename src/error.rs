@@ -1,9 +1,10 @@
 //! Why a connection failed, said once.
 //!
 //! In: what went wrong, wherever it did. Out: one [`Failure`], which knows whose fault it is and how
-//! every audience hears of it: the SOCKS reply, the severity of the `LOG` line, the metric's label.
+//! every audience hears of it: the SOCKS reply, the severity of the `LOG` line, a word for counting.
 //! A failure's text never holds an address or a secret, so it can be logged as it is.
 
+use crate::platform;
 use std::io;
 
 /// Whose fault a failure is: who can do something about it.
@@ -132,7 +133,7 @@ impl Failure {
             K::TimedOut => Failure::DialTimeout,
             K::PermissionDenied => Failure::Denied,
             K::AddrNotAvailable => Failure::BindAddress,
-            _ if is_out_of_descriptors(error) => Failure::Descriptors,
+            _ if platform::is_out_of_descriptors(error) => Failure::Descriptors,
             kind => Failure::Host(format!("connecting failed: {kind}")),
         }
     }
@@ -204,19 +205,5 @@ impl Failure {
             Failure::Descriptors => "descriptors",
             Failure::Host(_) => "host",
         }
-    }
-}
-
-/// Whether an error is EMFILE or ENFILE.
-pub fn is_out_of_descriptors(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        matches!(error.raw_os_error(), Some(n) if n == Errno::MFILE.raw_os_error() || n == Errno::NFILE.raw_os_error())
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = error;
-        false
     }
 }

@@ -86,7 +86,9 @@ fn negotiate(
             Err(error) => {
                 ipc.log(
                     Severity::Warning,
-                    &format!("the log file cannot be opened: {error}"),
+                    &format!(
+                        "ouzel.log cannot be opened ({error}); make the state directory writable"
+                    ),
                 );
             }
         }

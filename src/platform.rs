@@ -1,4 +1,4 @@
-//! What differs between operating systems, in one place.
+//! What differs between operating systems, in one place; what tells a process to stop is in `pt::parent`.
 //!
 //! Each question has an answer everywhere; where a system cannot be asked, the answer is the one that keeps
 //! the program running.
@@ -152,5 +152,32 @@ pub fn is_trusted(metadata: &Metadata) -> bool {
     {
         let _ = metadata;
         true
+    }
+}
+
+/// Whether an error is EMFILE or ENFILE.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        matches!(error.raw_os_error(), Some(n) if n == Errno::MFILE.raw_os_error() || n == Errno::NFILE.raw_os_error())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
+}
+
+/// Whether an error says that the system has no such kind of address (EAFNOSUPPORT).
+pub fn is_unsupported_family(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
     }
 }

@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::proxy::Proxy;
 use super::{tune_network, upstream};
-use crate::error::{Failure, is_out_of_descriptors};
+use crate::error::Failure;
+use crate::platform::is_out_of_descriptors;
 
 /// How long connecting may take in all: name, proxy and every address. TCP sends its SYN at 0, 1, 3, 7
 /// and 15 s; the next one would leave at 31 s.

@@ -13,6 +13,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::error::Failure;
+use crate::platform;
 
 /// How many connections the kernel holds for us. The usual 1024 stalls bursts of reconnecting clients.
 pub const BACKLOG: u32 = 4096;
@@ -42,17 +43,7 @@ fn has_no_ipv6(error: &io::Error) -> bool {
     // EAFNOSUPPORT has no kind of its own.
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.kind() == io::ErrorKind::Unsupported
-        || is_unsupported_family(error)
-}
-
-#[cfg(unix)]
-fn is_unsupported_family(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
-}
-
-#[cfg(not(unix))]
-fn is_unsupported_family(_: &io::Error) -> bool {
-    false
+        || platform::is_unsupported_family(error)
 }
 
 fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -115,7 +106,7 @@ fn is_about_one_peer(error: &io::Error) -> bool {
 }
 
 fn accept_failure(error: &io::Error) -> Failure {
-    if crate::error::is_out_of_descriptors(error) {
+    if platform::is_out_of_descriptors(error) {
         Failure::Descriptors
     } else {
         Failure::Host(format!("accepting a connection failed: {}", error.kind()))

@@ -79,19 +79,16 @@ impl Host {
         settings.slots =
             engine::clamp_to_mappings(settings.slots, platform::max_mappings(), &mut notes);
         let pooled = if platform::limits_address_space() {
-            None
+            Err("the address space is limited (ulimit -v)".to_owned())
         } else {
-            Some(Running::start(Memory::Pooled, settings))
+            Running::start(Memory::Pooled, settings).map_err(|failure| failure.to_string())
         };
-        let why = match pooled {
-            Some(Ok(pooled)) => Ok(pooled),
-            Some(Err(failure)) => Err(failure.to_string()),
-            None => Err("the address space is limited (ulimit -v)".to_owned()),
-        };
-        let main = match why {
+        let main = match pooled {
             Ok(pooled) => pooled,
             Err(why) => {
-                notes.push(format!("{why}, so connections cost more to make"));
+                notes.push(format!(
+                    "{why}, so connections cost more to make; raise the limit, or lower --max-connections"
+                ));
                 Running::start(Memory::Heap, settings)?
             }
         };
