@@ -5,9 +5,17 @@ TRANSPORT ?= plain
 SIZE ?= 256
 ARGS ?=
 
+# Daemons live in /usr/sbin, which an ordinary user's PATH often lacks.
+SEARCH := PATH="$$PATH:/usr/sbin:/sbin"
+# Where whole-process tests keep what ouzel printed, for the oracles.
+TRANSCRIPTS := $(CURDIR)/target/transcripts
+EXPECTATIONS := pt-spec-tests/expectations
+RESULTS := --out pt-spec-tests/RESULTS.md --expect $(EXPECTATIONS)/ouzel.toml \
+  --expect $(EXPECTATIONS)/obfs4proxy.toml --expect $(EXPECTATIONS)/snowflake-client.toml
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test wasm figures nightly
+.PHONY: help demo test conformance results oracles wasm figures nightly
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,10 +24,28 @@ demo: ## see it work: a page and 256 MiB through two transports, nothing install
 	@.ci/prerequisites.sh demo
 	$(CARGO) run --release --locked -- demo --transport $(TRANSPORT) --size $(SIZE) $(ARGS)
 
-test: ## run every test; as root it installs Debian's tor, obfs4proxy and strace first, else it says what to install
+test: ## run every test; as root it installs the Debian packages they need first, else it says what to install
 	@.ci/prerequisites.sh test
 	$(CARGO) test --locked --manifest-path watm/Cargo.toml
-	PATH="$$PATH:/usr/sbin:/sbin" RUST_TEST_THREADS=4 $(CARGO) test --release --locked --workspace --no-fail-fast
+	@rm -rf $(TRANSCRIPTS) && mkdir -p $(TRANSCRIPTS)
+	$(SEARCH) OUZEL_TRANSCRIPTS=$(TRANSCRIPTS) RUST_TEST_THREADS=4 \
+	  $(CARGO) test --release --locked --workspace --no-fail-fast
+	@$(MAKE) --no-print-directory conformance
+	@$(MAKE) --no-print-directory oracles
+
+conformance: ## hold ouzel and Debian's obfs4proxy and snowflake-client against the specifications (a few minutes)
+	@$(CARGO) build --release --locked
+	$(SEARCH) $(CARGO) run --release --locked -p pt-spec-tests -- results --check $(RESULTS)
+
+results: ## the same, and write what was seen into pt-spec-tests/RESULTS.md
+	@$(CARGO) build --release --locked
+	$(SEARCH) $(CARGO) run --release --locked -p pt-spec-tests -- results $(RESULTS)
+
+oracles: ## have arti's parser and tor itself judge every line that ouzel printed in the tests, and more
+	@$(CARGO) build --release --locked
+	@mkdir -p $(TRANSCRIPTS)
+	$(SEARCH) OUZEL=$(CURDIR)/target/release/ouzel OUZEL_TRANSCRIPTS=$(TRANSCRIPTS) \
+	  $(CARGO) test --locked --manifest-path oracles/Cargo.toml --target-dir target/oracles
 
 wasm: ## rebuild the built-in transports into watm/dist (needs the target wasm32-wasip1)
 	watm/build.sh
@@ -29,6 +55,6 @@ figures: ## measure speed, memory and start-up against a native relay (ARGS="--q
 
 nightly: ## the long things: many more random cases, the whole benchmark, security advisories
 	@.ci/prerequisites.sh ci
-	PROPTEST_CASES=20000 PATH="$$PATH:/usr/sbin:/sbin" RUST_TEST_THREADS=4 $(CARGO) test --release --locked --workspace --no-fail-fast
+	PROPTEST_CASES=20000 $(SEARCH) RUST_TEST_THREADS=4 $(CARGO) test --release --locked --workspace --no-fail-fast
 	$(CARGO) bench --locked --bench load
 	target/tools/bin/cargo-deny --locked check advisories

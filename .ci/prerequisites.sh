@@ -2,7 +2,8 @@
 # Installs what a fresh machine lacks, and only that.
 #
 #   .ci/prerequisites.sh demo    what building needs: a C compiler and Rust
-#   .ci/prerequisites.sh test    what `make test` needs: a C compiler, Debian's tor, obfs4proxy, strace and perl
+#   .ci/prerequisites.sh test    what `make test` needs: a C compiler, Debian's tor, obfs4proxy, snowflake-client,
+#                                strace and perl
 #   .ci/prerequisites.sh ci      that, and what `.ci/run` needs: the aarch64 cross compiler, rustup's targets, cargo-deny
 #
 # As root on Debian or Ubuntu it installs; elsewhere it says what to install and fails, because a missing peer must not
@@ -76,6 +77,7 @@ case "${1:-}" in
 esac
 need tor tor
 need obfs4proxy obfs4proxy
+need snowflake-client snowflake-client
 need strace strace
 need perl perl
 case "${1:-}" in

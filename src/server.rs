@@ -4,7 +4,7 @@
 //! connections. The relay is dialled only when a client's handshake was good; until then every failure, a
 //! full house among them, looks the same from outside.
 
-use crate::error::Failure;
+use crate::error::{Failure, Severity};
 use crate::net::{dial::Dial, listen, orport::OrPort, tune_network};
 use crate::pt::args::Args;
 use crate::pt::env::ServerEnv;
@@ -53,6 +53,14 @@ pub async fn start(
             Ok((transport, conf, listener, at)) => {
                 let mut args = Args::new();
                 for (key, value) in transport.conf.announced() {
+                    if needs_escape(&key) || needs_escape(&value) {
+                        say!(
+                            Severity::Warning,
+                            "{name}: tor will garble the announced {key:?} in the bridge line that it writes, because of \
+                             a comma, an equals sign or a backslash in it; give clients the bridge line by hand, or \
+                             encode the value without them"
+                        );
+                    }
                     args.push(key, value);
                 }
                 ipc.status_version(name);
@@ -74,6 +82,11 @@ pub async fn start(
     }
     ipc.smethods_done();
     listeners
+}
+
+/// tor copies `ARGS` into bridge lines with their backslashes, and makes a space of every comma.
+fn needs_escape(text: &str) -> bool {
+    text.contains([',', '=', '\\'])
 }
 
 type Opened = (Transport, Option<Arc<[u8]>>, TcpListener, SocketAddr);

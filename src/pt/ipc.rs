@@ -271,7 +271,8 @@ impl State {
         }
         let dropped = std::mem::take(&mut self.dropped_logs);
         (dropped > 0).then(|| {
-            let text = format!("{dropped} log lines were dropped because nobody read them");
+            let text =
+                format!("{dropped} log lines were dropped: more came at once than were read");
             log_line(Severity::Notice, &text)
         })
     }

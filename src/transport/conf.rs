@@ -52,6 +52,9 @@ impl Conf {
         };
         let args_override = take_list(&mut map, "args_override")?;
         let announce = take_list(&mut map, "announce")?;
+        if announce.iter().any(String::is_empty) {
+            return Err("announce names an empty key, which no bridge line can carry".to_owned());
+        }
         let text = Some(text(&map));
         Ok(Conf {
             base: Base::Object { map, text },
@@ -99,14 +102,20 @@ impl Conf {
         let Base::Object { map, .. } = &self.base else {
             return Vec::new();
         };
-        let told = |key: &String| {
-            let value = match map.get(key)? {
+        let mut told = Vec::new();
+        for key in &self.announce {
+            // A key that is announced twice is refused by Arti.
+            let is_new = told.iter().all(|(earlier, _)| earlier != key);
+            let Some(value) = map.get(key).filter(|_| is_new) else {
+                continue;
+            };
+            let value = match value {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            Some((key.clone(), value))
-        };
-        self.announce.iter().filter_map(told).collect()
+            told.push((key.clone(), value));
+        }
+        told
     }
 
     fn merge<'a>(
@@ -213,7 +222,7 @@ mod tests {
             .with_options(args(&[("key", "k1"), ("cert", "other")]))
             .expect("good");
         assert_eq!(
-            conf.announced(),
+            conf.announcing(&["cert"]).announced(),
             [
                 ("cert".to_owned(), "abc".to_owned()),
                 ("key".to_owned(), "k1".to_owned())
@@ -223,6 +232,11 @@ mod tests {
 
     #[test]
     fn a_wrong_list_is_named() {
+        assert!(
+            Conf::new(Some(br#"{"announce":[""],"":"x"}"#))
+                .expect_err("an empty key")
+                .contains("empty")
+        );
         assert!(
             Conf::new(Some(br#"{"announce":"cert"}"#))
                 .expect_err("wrong")

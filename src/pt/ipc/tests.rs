@@ -203,7 +203,7 @@ fn a_parent_that_does_not_read_costs_log_lines_only() {
     let last = text.lines().last().unwrap();
     assert_eq!(
         last,
-        "LOG SEVERITY=notice MESSAGE=\"936 log lines were dropped because nobody read them\""
+        "LOG SEVERITY=notice MESSAGE=\"936 log lines were dropped: more came at once than were read\""
     );
 }
 

@@ -167,9 +167,13 @@ impl Launch {
             .spawn()
             .unwrap_or_else(|e| panic!("starting {words:?}: {e}"));
         let nothing = || Lines::of(tokio::io::empty());
+        let stdout = child.stdout.take().map_or_else(nothing, Lines::of);
+        let contract = |name: &OsString| name.to_string_lossy().starts_with("TOR_PT_");
+        let judged = self.program == peers::ouzel() && self.env.keys().any(contract);
         Pt {
+            _transcript: judged.then(|| Transcript(stdout.clone())),
             stdin: child.stdin.take(),
-            stdout: child.stdout.take().map_or_else(nothing, Lines::of),
+            stdout,
             stderr: child.stderr.take().map_or_else(nothing, Lines::of),
             pid: child.id().expect("just started"),
             child,
@@ -192,10 +196,37 @@ pub(crate) struct Pt {
     pub(crate) stdout: Lines,
     /// Its stderr.
     pub(crate) stderr: Lines,
+    _transcript: Option<Transcript>,
     child: Child,
     pid: u32,
     /// Keeps the state directory, which others may share.
     pub(crate) state: Arc<TempDir>,
+}
+
+/// Keeps what ouzel printed for the oracles, other programs that judge every line: one file a process, in the folder
+/// that `OUZEL_TRANSCRIPTS` names, if it does.
+struct Transcript(Lines);
+
+impl Drop for Transcript {
+    fn drop(&mut self) {
+        let Some(folder) = std::env::var_os("OUZEL_TRANSCRIPTS") else {
+            return;
+        };
+        let lines = self.0.text();
+        let kept = tempfile::Builder::new()
+            .prefix("process-")
+            .suffix(".txt")
+            .tempfile_in(folder)
+            .map_err(|e| e.to_string())
+            .and_then(|mut file| {
+                std::io::Write::write_all(&mut file, lines.as_bytes())
+                    .map_err(|e| e.to_string())?;
+                file.keep().map_err(|e| e.to_string())
+            });
+        if let Err(error) = kept {
+            eprintln!("no transcript was kept: {error}");
+        }
+    }
 }
 
 /// A `CMETHOD` or `SMETHOD` line.
