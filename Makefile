@@ -10,7 +10,7 @@ SEARCH := PATH="$$PATH:/usr/sbin:/sbin"
 # Where whole-process tests keep what ouzel printed, for the oracles.
 TRANSCRIPTS := $(CURDIR)/target/transcripts
 EXPECTATIONS := pt-spec-tests/expectations
-RESULTS := --out pt-spec-tests/RESULTS.md --expect $(EXPECTATIONS)/ouzel.toml \
+RESULTS := --out pt-spec-tests/RESULTS.md --expect $(EXPECTATIONS)/ouzel.toml --expect $(EXPECTATIONS)/ouzel-reverse.toml \
   --expect $(EXPECTATIONS)/obfs4proxy.toml --expect $(EXPECTATIONS)/snowflake-client.toml
 
 .DEFAULT_GOAL := help

@@ -17,10 +17,8 @@ use crate::subject::Subject;
 use crate::verdict::{Failure, Verdict};
 
 /// An ORPort for negotiations in which nothing is ever relayed: the discard port, which nobody connects to.
-pub const UNUSED_ORPORT: SocketAddr = SocketAddr::new(
-    std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-    9,
-);
+pub const UNUSED_ORPORT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
 
 /// The variable that marks every process of a case, so that it is found wherever it forks to.
 pub const MARKER: &str = "PT_SPEC_TESTS_CASE";
@@ -55,7 +53,9 @@ impl Bench {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| Failure::Instrument(error.to_string()))?;
         let stage = Stage {
-            scratch: tempfile::Builder::new().prefix("pt-spec-tests-").tempdir()?,
+            scratch: tempfile::Builder::new()
+                .prefix("pt-spec-tests-")
+                .tempdir()?,
             marker: format!("{:016x}", u64::from_le_bytes(random)),
             records: RefCell::default(),
             launches: Cell::new(0),
@@ -63,7 +63,10 @@ impl Bench {
         for folder in ["cwd", "home", "tmp"] {
             create_dir(&stage.scratch.path().join(folder))?;
         }
-        Ok(Bench { subject, stage: Rc::new(stage) })
+        Ok(Bench {
+            subject,
+            stage: Rc::new(stage),
+        })
     }
 
     /// The executable under test.
@@ -92,7 +95,7 @@ impl Bench {
     }
 
     /// A launch with the three variables that tor sets for both sides.
-    pub fn common(&self) -> Launch {
+    pub fn managed(&self) -> Launch {
         let mut state = self.fresh_path("state").into_os_string();
         // tor's value ends in a slash, and the folder does not exist yet.
         state.push("/pt_state/");
@@ -104,14 +107,15 @@ impl Bench {
 
     /// A client of the transport, as tor starts it.
     pub fn client(&self) -> Launch {
-        self.common().set("TOR_PT_CLIENT_TRANSPORTS", self.transport())
+        self.managed()
+            .set("TOR_PT_CLIENT_TRANSPORTS", self.transport())
     }
 
     /// A server of the transport on a port of 127.0.0.1, as tor starts it without an Extended ORPort.
     pub fn server(&self, orport: SocketAddr) -> Launch {
         let name = self.transport();
         let launch = self
-            .common()
+            .managed()
             .set("TOR_PT_SERVER_TRANSPORTS", name)
             .set("TOR_PT_SERVER_BINDADDR", format!("{name}-127.0.0.1:0"))
             .set("TOR_PT_ORPORT", orport.to_string())
@@ -126,7 +130,10 @@ impl Bench {
     pub fn server_options(&self) -> Option<String> {
         let options = &self.subject.server_options;
         let name = self.transport();
-        let pairs: Vec<_> = options.split(';').map(|pair| format!("{name}:{pair}")).collect();
+        let pairs: Vec<_> = options
+            .split(';')
+            .map(|pair| format!("{name}:{pair}"))
+            .collect();
         (!options.is_empty()).then(|| pairs.join(";"))
     }
 
@@ -155,13 +162,23 @@ impl Bench {
     /// What every process of the case was given and has said so far.
     pub fn story(&self) -> String {
         let records = self.stage.records.borrow();
-        records.iter().map(Record::tell).collect::<Vec<_>>().join("\n")
+        records
+            .iter()
+            .map(Record::tell)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Ends everything that the case started and removes its folder.
     pub async fn close(self) -> Closing {
         let story = self.story();
-        let known: Vec<u32> = self.stage.records.borrow().iter().map(|record| record.pid).collect();
+        let known: Vec<u32> = self
+            .stage
+            .records
+            .borrow()
+            .iter()
+            .map(|record| record.pid)
+            .collect();
         let leftovers = leftovers::sweep(&self.stage.marker, &known).await;
         Closing { story, leftovers }
     }
@@ -179,7 +196,10 @@ impl Stage {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "in a scratch folder of the case's own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "in a scratch folder of the case's own"
+)]
 fn create_dir(path: &Path) -> std::io::Result<()> {
     std::fs::create_dir(path)
 }

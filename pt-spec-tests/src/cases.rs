@@ -8,7 +8,6 @@ mod faults;
 pub mod interface3;
 mod launching;
 pub mod lines;
-mod listeners;
 pub mod probing;
 pub mod proxy;
 pub mod relay;

@@ -8,6 +8,7 @@ pub mod folder;
 pub mod grammar;
 pub mod leftovers;
 pub mod link;
+pub mod listeners;
 pub mod negotiation;
 pub mod orport;
 pub mod output;

@@ -7,8 +7,10 @@ mod encoding;
 mod fields;
 mod meaning;
 
+use std::time::Duration;
+
 use super::socks5::{Port, accepted};
-use crate::case::Case;
+use crate::case::{Case, Side};
 use crate::instruments::negotiation::Args;
 use crate::instruments::socks::credentials;
 use crate::instruments::wire::hex;
@@ -16,6 +18,13 @@ use crate::verdict::{Failure, Verdict, deviation};
 
 /// The cases, in the ledger's order.
 pub const TABLES: &[&[Case]] = &[fields::CASES, encoding::CASES, meaning::CASES];
+
+/// The base of every case here: many hold a conversation for each of many texts.
+const BASE: Case = Case {
+    side: Side::Client,
+    limit: Duration::from_secs(60),
+    ..Case::BASE
+};
 
 /// A password that says: there is none.
 const NONE: &[u8] = &[0];

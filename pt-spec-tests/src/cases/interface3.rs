@@ -177,4 +177,7 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-const ENTRY: Case = Case { check: Check::Interface3, ..Case::BASE };
+const ENTRY: Case = Case {
+    check: Check::Interface3,
+    ..Case::BASE
+};

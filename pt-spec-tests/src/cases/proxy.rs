@@ -8,17 +8,25 @@ mod route;
 mod uri;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use crate::bench::Bench;
-use crate::case::Case;
+use crate::case::{Case, Side};
 use crate::instruments::parent::{Launch, Ready};
 use crate::instruments::upstream::{Behaviour, Kind, Upstream};
 use crate::verdict::{Failure, Verdict, deviation, ensure};
 
 /// The cases, in the ledger's order.
 pub const TABLES: &[&[Case]] = &[uri::CASES, route::CASES, closed::CASES];
+
+/// The base of every case here: many start a process for each of many values.
+const BASE: Case = Case {
+    side: Side::Client,
+    limit: Duration::from_secs(60),
+    ..Case::BASE
+};
 
 /// One proxy of each kind.
 const KINDS: [Kind; 3] = [Kind::Http, Kind::Socks5(0), Kind::Socks4a];

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use crate::bench::Bench;
 use crate::case::Case;
@@ -253,6 +254,16 @@ pub(super) async fn arrives(socks: &mut Socks, orport: &OrPort, said: &[u8]) -> 
         deviation!("the connection to the ORPort takes no answer: it is {ended}");
     }
     expect(socks, ANSWER, "what arrived at the ORPort").await
+}
+
+/// A port may give clients up after 5 seconds: where the suite itself is late, it cannot tell whose fault an end is.
+fn on_time(limit: Instant) -> Verdict {
+    if Instant::now() > limit {
+        return Err(Failure::Instrument(
+            "this machine is too busy to say a few bytes in time".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// The address of a pair's bridge.

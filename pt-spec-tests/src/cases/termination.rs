@@ -7,7 +7,7 @@ mod remains;
 mod stop;
 
 use super::launching::Role;
-use super::listeners::door;
+use crate::instruments::listeners::door;
 use crate::bench::Bench;
 use crate::case::Case;
 use crate::instruments::pair::Tunnel;

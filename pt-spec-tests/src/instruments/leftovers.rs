@@ -13,13 +13,23 @@ use crate::bench::MARKER;
 /// Looks for survivors; two suffice for everything that does not fork faster than it is killed.
 const ROUNDS: usize = 50;
 
-/// Makes the suite the parent of whatever its descendants leave behind, and forbids core files to all of them.
+/// Makes the suite the parent of whatever its descendants leave behind, forbids core files to all of them, and gives
+/// itself the descriptors for many cases side by side.
 pub fn adopt() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-    let none = Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum };
+    let none = Rlimit {
+        current: Some(0),
+        maximum: getrlimit(Resource::Core).maximum,
+    };
     let _ = setrlimit(Resource::Core, none);
+    let files = getrlimit(Resource::Nofile).maximum;
+    let all = Rlimit {
+        current: files,
+        maximum: files,
+    };
+    let _ = setrlimit(Resource::Nofile, all);
 }
 
 /// Ends every process of one case. Gives what was still there, described, but for the `known` ones.
@@ -29,7 +39,9 @@ pub async fn sweep(marker: &str, known: &[u32]) -> Vec<String> {
         let mut found = processes();
         found.retain(|pid| {
             std::fs::read(entry(*pid, "environ")).is_ok_and(|environment| {
-                environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+                environment
+                    .split(|byte| *byte == 0)
+                    .any(|variable| variable == mark.as_bytes())
             })
         });
         found
@@ -52,34 +64,40 @@ pub fn children(parent: u32) -> Vec<u32> {
 async fn hunt(prey: impl Fn() -> Vec<u32>, known: &[u32]) -> Vec<String> {
     let mut told = Vec::new();
     let mut seen = known.to_vec();
+    let mut dying = Vec::new();
     for _ in 0..ROUNDS {
         let found = prey();
-        if found.is_empty() {
-            break;
-        }
         for pid in found {
             if !seen.contains(&pid) {
                 seen.push(pid);
-                told.push(describe(pid));
+                told.extend(describe(pid));
             }
             if let Some(pid) = raw(pid) {
                 let _ = kill_process(pid, Signal::KILL);
-                // Ours to reap once it is adopted; the runtime does not mind when it comes second.
-                let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+                dying.push(pid);
             }
+        }
+        // Ours to reap once it is adopted; the runtime does not mind when it comes second. Another's child is not ours.
+        dying.retain(|pid| matches!(waitpid(Some(*pid), WaitOptions::NOHANG), Ok(None)));
+        if dying.is_empty() {
+            break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     told
 }
 
-fn describe(pid: u32) -> String {
-    let command = std::fs::read(entry(pid, "cmdline")).unwrap_or_default();
+/// Its command; none for one that has ended and was not reaped, which is no work of the executable's.
+fn describe(pid: u32) -> Option<String> {
+    let command = std::fs::read(entry(pid, "cmdline")).ok()?;
+    if command.is_empty() {
+        return None;
+    }
     let words: Vec<_> = command
         .split(|byte| *byte == 0)
         .map(String::from_utf8_lossy)
         .collect();
-    format!("process {pid}: {}", words.join(" ").trim_end())
+    Some(format!("process {pid}: {}", words.join(" ").trim_end()))
 }
 
 fn descendants(root: u32) -> Vec<u32> {

@@ -73,9 +73,15 @@ impl Negotiation {
 
     /// The method of this name; that there is none is a deviation.
     pub fn method(&self, name: &str) -> Verdict<&Method> {
-        self.methods.iter().find(|method| method.name == name).ok_or_else(|| {
-            Failure::Deviation(format!("no usable method line for {name} in {:?}", self.lines))
-        })
+        self.methods
+            .iter()
+            .find(|method| method.name == name)
+            .ok_or_else(|| {
+                Failure::Deviation(format!(
+                    "no usable method line for {name} in {:?}",
+                    self.lines
+                ))
+            })
     }
 }
 
@@ -93,7 +99,10 @@ fn method(keyword: &str, rest: &str) -> Option<Method> {
             name: (*name).to_owned(),
             protocol: String::new(),
             addr: addr.parse().ok()?,
-            args: match options.iter().find_map(|option| option.strip_prefix("ARGS:")) {
+            args: match options
+                .iter()
+                .find_map(|option| option.strip_prefix("ARGS:"))
+            {
                 Some(args) => smethod_args(args)?,
                 None => Args::new(),
             },

@@ -28,6 +28,9 @@ use crate::verdict::{Failure, Verdict, deviation};
 /// Connections that no case has asked for yet; more than any case opens.
 const WAITING: usize = 1024;
 
+/// Between two attempts to accept.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// A plain ORPort, which accepts whatever comes from the start on.
 #[derive(Debug)]
 pub struct OrPort {
@@ -56,7 +59,12 @@ impl OrPort {
         let count = connections.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else {
+                    // A connection that left the queue again, or no descriptor for the moment.
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
                 count.fetch_add(1, Ordering::Relaxed);
                 if give.send(stream).await.is_err() {
                     return;

@@ -99,8 +99,15 @@ impl Output {
 
     /// The output of a pipe that the suite does not hold.
     pub fn none() -> Output {
-        let (_, state) = watch::channel(State { ended: true, ..State::default() });
-        Output { lines: Rc::default(), state, reader: None }
+        let (_, state) = watch::channel(State {
+            ended: true,
+            ..State::default()
+        });
+        Output {
+            lines: Rc::default(),
+            state,
+            reader: None,
+        }
     }
 
     /// Line number `n` (from 0) as soon as there is one; `None` if the pipe ended or flooded before.

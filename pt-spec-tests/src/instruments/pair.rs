@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
+use super::listeners::door;
 use super::negotiation::Args;
 use super::orport::OrPort;
 use super::parent::Launch;
@@ -21,8 +22,10 @@ const HELLO: &[u8] = b"the client speaks first";
 pub struct Bridge {
     /// The process.
     pub server: Pt,
-    /// Where its `SMETHOD` line says that it listens.
+    /// Where its `SMETHOD` line says that it listens; clients are told this.
     pub addr: SocketAddr,
+    /// Where it takes connections: the same, unless what it announces is synthetic.
+    pub door: SocketAddr,
     /// Arguments for a client: what the line announced, and what the person who runs the suite added.
     pub args: Args,
     /// The ORPort behind it.
@@ -53,9 +56,15 @@ impl Bridge {
     pub async fn start(bench: &Bench, change: impl FnOnce(Launch) -> Launch) -> Verdict<Bridge> {
         let orport = OrPort::listen().await?;
         let ready = change(bench.server(orport.addr())).ready().await?;
-        let mut args = ready.method.args;
+        let mut args = ready.method.args.clone();
         args.extend(bench.subject().bridge_args.iter().cloned());
-        Ok(Bridge { server: ready.pt, addr: ready.method.addr, args, orport })
+        Ok(Bridge {
+            door: door(&ready.pt, &ready.method)?,
+            server: ready.pt,
+            addr: ready.method.addr,
+            args,
+            orport,
+        })
     }
 }
 
@@ -73,7 +82,11 @@ impl Pair {
     ) -> Verdict<Pair> {
         let bridge = Bridge::start(bench, server).await?;
         let ready = client(bench.client()).ready().await?;
-        Ok(Pair { bridge, client: ready.pt, socks: ready.method.addr })
+        Ok(Pair {
+            bridge,
+            client: ready.pt,
+            socks: ready.method.addr,
+        })
     }
 
     /// Opens a tunnel to the bridge.
@@ -85,7 +98,9 @@ impl Pair {
     pub async fn open_at(&self, addr: SocketAddr) -> Verdict<Tunnel> {
         let mut app = self.dial(addr).await?;
         write_all(&mut app, HELLO, SOON).await.map_err(|ended| {
-            Failure::Deviation(format!("the SOCKS connection took no byte after its reply: {ended}"))
+            Failure::Deviation(format!(
+                "the SOCKS connection took no byte after its reply: {ended}"
+            ))
         })?;
         let mut tor = self.bridge.orport.accept(SOON).await?;
         match read_exactly(&mut tor, HELLO.len(), SOON).await {
@@ -106,7 +121,9 @@ impl Pair {
         let (app, reply) = socks::open(self.socks, &self.bridge.args, &target, SOON).await?;
         match reply.code {
             0 => Ok(app),
-            _ => Err(Failure::Deviation(format!("the SOCKS port refused the bridge: {reply}"))),
+            _ => Err(Failure::Deviation(format!(
+                "the SOCKS port refused the bridge: {reply}"
+            ))),
         }
     }
 }

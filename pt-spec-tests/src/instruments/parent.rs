@@ -125,7 +125,10 @@ impl Launch {
 
     /// Starts it by way of another program, which ends by executing what stands behind its own arguments.
     pub fn through<S: AsRef<OsStr>>(mut self, program: &[S]) -> Self {
-        self.through = program.iter().map(|word| word.as_ref().to_owned()).collect();
+        self.through = program
+            .iter()
+            .map(|word| word.as_ref().to_owned())
+            .collect();
         self
     }
 
@@ -165,7 +168,10 @@ impl Launch {
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| {
-            Failure::Deviation(format!("cannot be started: {}: {error}", words[0].display()))
+            Failure::Deviation(format!(
+                "cannot be started: {}: {error}",
+                words[0].display()
+            ))
         })?;
         let mut stdin = child.stdin.take();
         if self.stdin == Stdin::Ended {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
@@ -62,7 +63,15 @@ impl Pt {
         unread: Option<ChildStdout>,
         record: Record,
     ) -> Pt {
-        Pt { child, pid, stdin, unread, record, read: 0, abandoned: false }
+        Pt {
+            child,
+            pid,
+            stdin,
+            unread,
+            record,
+            read: 0,
+            abandoned: false,
+        }
     }
 
     /// Its process id.
@@ -118,7 +127,9 @@ impl Pt {
 
     /// A line on stdout that `wanted` accepts, from the first line on; `None` if none comes within the limit.
     pub async fn says(&self, within: Duration, wanted: impl Fn(&str) -> bool) -> Option<String> {
-        let line = timeout(within, self.record.stdout.find(wanted)).await.ok()??;
+        let line = timeout(within, self.record.stdout.find(wanted))
+            .await
+            .ok()??;
         Some(line.text())
     }
 
@@ -149,9 +160,9 @@ impl Pt {
 
     /// How it ended; that it still runs after the limit is a deviation.
     pub async fn must_exit(&mut self, within: Duration) -> Verdict<Exit> {
-        self.exit(within).await?.ok_or_else(|| {
-            Failure::Deviation(format!("the process still runs after {within:?}"))
-        })
+        self.exit(within)
+            .await?
+            .ok_or_else(|| Failure::Deviation(format!("the process still runs after {within:?}")))
     }
 
     /// That it has ended is a deviation.
@@ -199,11 +210,20 @@ impl Pt {
     }
 
     fn adopted(&self) -> Option<Exit> {
-        let (_, status) = waitpid(pid(self.pid), WaitOptions::NOHANG).ok()??;
-        Some(Exit {
-            code: status.exit_status(),
-            signal: status.terminating_signal(),
-        })
+        match waitpid(pid(self.pid), WaitOptions::NOHANG) {
+            Ok(None) => None,
+            Ok(Some((_, status))) => Some(Exit {
+                code: status.exit_status(),
+                signal: status.terminating_signal(),
+            }),
+            // Not adopted yet.
+            Err(_) if Path::new(&format!("/proc/{}", self.pid)).exists() => None,
+            // It ended before the go-between did, which had its status.
+            Err(_) => Some(Exit {
+                code: None,
+                signal: None,
+            }),
+        }
     }
 }
 
@@ -218,7 +238,10 @@ impl Drop for Pt {
 
 impl From<ExitStatus> for Exit {
     fn from(status: ExitStatus) -> Self {
-        Exit { code: status.code(), signal: status.signal() }
+        Exit {
+            code: status.code(),
+            signal: status.signal(),
+        }
     }
 }
 
@@ -241,11 +264,11 @@ impl Record {
         stderr: &Output,
     ) -> Record {
         let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-        let contract = env.iter().filter(|(name, _)| name.to_string_lossy().starts_with("TOR_PT_"));
+        let contract = env
+            .iter()
+            .filter(|(name, _)| name.to_string_lossy().starts_with("TOR_PT_"));
         let variables: Vec<_> = contract
-            .map(|(name, value)| {
-                format!("{}={}", name.to_string_lossy(), value.to_string_lossy())
-            })
+            .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
             .collect();
         Record {
             command: words.join(" "),
@@ -286,7 +309,10 @@ fn shown(name: &str, output: &Output) -> String {
         })
         .collect();
     if lines.len() > SHOWN_LINES {
-        text.push_str(&format!("  {name}: and {} lines more\n", lines.len() - SHOWN_LINES));
+        text.push_str(&format!(
+            "  {name}: and {} lines more\n",
+            lines.len() - SHOWN_LINES
+        ));
     }
     text
 }

@@ -20,7 +20,9 @@ impl Trace {
     pub fn around(bench: &Bench, launch: Launch, calls: &str) -> Verdict<(Trace, Launch)> {
         let file = bench.fresh_path("trace");
         let strace = find("strace").ok_or_else(|| {
-            Failure::Instrument("strace is missing: install it (Debian: apt-get install strace)".to_owned())
+            Failure::Instrument(
+                "strace is missing: install it (Debian: apt-get install strace)".to_owned(),
+            )
         })?;
         let mut words: Vec<OsString> = vec![strace.into()];
         words.extend(["-f", "-q", "-s", "4096", "-e"].map(OsString::from));

@@ -73,9 +73,24 @@ pub async fn read_exactly(
         let room = (count - got.len()).min(64 << 10);
         let mut piece = vec![0; room];
         match timeout_at(end, stream.read(&mut piece)).await {
-            Err(_) => return Err(Cut { got, ended: Ended::Silent }),
-            Ok(Err(_)) => return Err(Cut { got, ended: Ended::Reset }),
-            Ok(Ok(0)) => return Err(Cut { got, ended: Ended::Eof }),
+            Err(_) => {
+                return Err(Cut {
+                    got,
+                    ended: Ended::Silent,
+                });
+            }
+            Ok(Err(_)) => {
+                return Err(Cut {
+                    got,
+                    ended: Ended::Reset,
+                });
+            }
+            Ok(Ok(0)) => {
+                return Err(Cut {
+                    got,
+                    ended: Ended::Eof,
+                });
+            }
             Ok(Ok(n)) => got.extend_from_slice(&piece[..n]),
         }
     }
@@ -170,7 +185,13 @@ pub fn hex(bytes: &[u8]) -> String {
     let digits: String = shown.iter().map(|byte| format!("{byte:02x}")).collect();
     let text: String = shown
         .iter()
-        .map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' })
+        .map(|byte| {
+            if byte.is_ascii_graphic() {
+                char::from(*byte)
+            } else {
+                '.'
+            }
+        })
         .collect();
     let rest = match bytes.len() - shown.len() {
         0 => String::new(),

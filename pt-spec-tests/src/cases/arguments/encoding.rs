@@ -3,9 +3,9 @@
 //! How a text was read shows in whether it is refused: a `;` that separates where it should not leaves an item without
 //! an equals sign, and an equals sign that separates where it should not makes an item well formed.
 
-use super::{NONE, accepts, refuses};
+use super::{BASE, NONE, accepts, refuses};
 use crate::bench::Bench;
-use crate::case::{Case, Level, Side, run};
+use crate::case::{Case, Level, run};
 use crate::cases::socks5::Port;
 use crate::verdict::Verdict;
 
@@ -16,91 +16,82 @@ pub(super) const CASES: &[Case] = &[
     Case {
         id: "pt-3.5/escaped-characters",
         line: 99,
-        side: Side::Client,
         requirement: "Backslashes, equals signs and semicolons behind a backslash are data, in keys and in values.",
         reference: "pt-spec 3.5",
         check: run!(escaped_characters),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/escaped-characters-do-not-separate",
         line: 99,
-        side: Side::Client,
         requirement: "An escaped equals sign does not end a key, and an escaped backslash does not escape what follows.",
         reference: "pt-spec 3.5",
         reading: "Seen by items that have no other equals sign, and are malformed for that.",
         check: run!(escaped_characters_do_not_separate),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "tor-transports/equals-signs-in-values",
         line: 99,
         level: Level::Real,
-        side: Side::Client,
         requirement: "An equals sign in a value is data without a backslash, too.",
         reference: "tor escapes only semicolons and backslashes (transports.c, measured), although pt-spec 3.5 escapes equals signs as well",
         check: run!(equals_signs_in_values),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/item-without-equals-sign",
         line: 100,
-        side: Side::Client,
         requirement: "An item without an equals sign fails in the authentication step.",
         reference: "pt-spec 3.5: arguments are <Key>=<Value>; goptlib",
         reading: NOT_SAID,
         check: run!(item_without_equals_sign),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/empty-key",
         line: 100,
-        side: Side::Client,
         requirement: "An item whose key is empty fails in the authentication step.",
         reference: "pt-spec 3.5: arguments are <Key>=<Value>; goptlib",
         reading: NOT_SAID,
         check: run!(empty_key),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/empty-item",
         line: 100,
-        side: Side::Client,
         requirement: "An empty item fails in the authentication step: a semicolon at the start, at the end, or behind another.",
         reference: "pt-spec 3.5: semicolons stand between arguments; goptlib",
         reading: NOT_SAID,
         check: run!(empty_item),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/dangling-backslash",
         line: 100,
-        side: Side::Client,
         requirement: "A backslash at the very end fails in the authentication step.",
         reference: "pt-spec 3.5: a backslash stands before what it escapes; goptlib",
         reading: NOT_SAID,
         check: run!(dangling_backslash),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/needless-backslash",
         line: 100,
         level: Level::Should,
-        side: Side::Client,
         requirement: "A backslash before a character that needs none stands for that character.",
         reference: "pt-spec 3.5; goptlib",
         reading: "The text does not say it; goptlib accepts it, obfs4proxy does not, and no parent sends it.",
         check: run!(needless_backslash),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/repeated-keys",
         line: 101,
-        side: Side::Client,
         requirement: "A key may come more than once: that is not malformed.",
         reference: "pt-spec 3.5 forbids no key twice; goptlib keeps every value",
         check: run!(repeated_keys),
-        ..Case::BASE
+        ..BASE
     },
 ];
 

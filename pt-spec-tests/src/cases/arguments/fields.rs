@@ -1,8 +1,6 @@
 //! User name and password as one text.
 
-use std::time::Duration;
-
-use super::{NONE, accepts, each_accepts, each_refuses, needed, refuses};
+use super::{BASE, NONE, accepts, each_accepts, each_refuses, needed, refuses};
 use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
 use crate::cases::socks5::{Port, accepted, bridge_of, granted, round_trip};
@@ -22,46 +20,42 @@ pub(super) const CASES: &[Case] = &[
         requirement: "Arguments that stand in the user name, with a single NUL as the password, arrive as they are: the NUL is no part of them.",
         reference: "pt-spec 3.5; tor sends up to 255 bytes so",
         check: run!(arguments_in_the_user_name),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/a-nul-is-no-password",
         line: 98,
-        side: Side::Client,
         requirement: "A password of a single NUL adds nothing to the user name: a backslash at the end of the name has nothing behind it.",
         reference: "pt-spec 3.5",
         reading: "Seen by a backslash that would otherwise escape the NUL.",
         check: run!(a_nul_is_no_password),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/user-name-and-password-are-one-text",
         line: 98,
-        side: Side::Client,
         requirement: "User name and password are put together before they are read, wherever the text is cut in two.",
         reference: "pt-spec 3.5: the list is transmitted in both fields; tor cuts after 255 bytes, in the middle of whatever stands there",
         check: run!(one_text),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/arguments-arrive-wherever-they-are-cut",
         line: 98,
         side: Side::Both,
-        limit: Duration::from_secs(60),
         requirement: "With the arguments of a bridge a tunnel comes about, wherever between user name and password they are cut.",
         reference: "pt-spec 3.5",
         check: run!(wherever_they_are_cut),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "tor-transports/longest-arguments",
         line: 98,
         level: Level::Real,
-        side: Side::Client,
         requirement: "Arguments of up to 510 bytes are accepted: up to 255 in the user name with a NUL as the password, more of them cut after 255.",
         reference: "tor puts 255 bytes into the user name alone, although pt-spec 3.5 says less than 255, and refuses bridge lines with more than 510 (measured)",
         check: run!(longest_arguments),
-        ..Case::BASE
+        ..BASE
     },
 ];
 

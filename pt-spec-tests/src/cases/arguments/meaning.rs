@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::needed;
+use super::{BASE, needed};
 use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
 use crate::cases::socks5::{Port, bridge_of, closed, granted, round_trip, well_formed};
@@ -33,17 +33,15 @@ pub(super) const CASES: &[Case] = &[
         reference: "goptlib gives the first value of a key; no text says it",
         reading: "A transport may have an argument that is a list; what a server announces once is none.",
         check: run!(first_of_repeated_keys),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/unknown-arguments",
         line: 104,
-        side: Side::Client,
-        limit: Duration::from_secs(45),
         requirement: "Arguments that the transport does not know pass the authentication step; whether it minds them shows in the reply to CONNECT.",
         reference: "pt-spec 3.5: the step carries arguments and judges only their form; obfs4proxy (measured)",
         check: run!(unknown_arguments),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/missing-arguments",
@@ -53,7 +51,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "Where arguments that a transport needs are missing, CONNECT gets a reply that tells a failure, or is granted, but never nothing.",
         reference: "pt-spec 3.5; RFC 1928 6: a request is answered; obfs4proxy replies 01 (measured)",
         check: run!(missing_arguments),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.5/wrong-arguments",
@@ -64,7 +62,7 @@ pub(super) const CASES: &[Case] = &[
         reference: "pt-spec 3.5; RFC 1928 6; obfs4proxy replies 01 (measured)",
         reading: "A transport without a handshake cannot tell; what it grants does not get through, and the case does not apply.",
         check: run!(wrong_arguments),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.3.4/wrong-arguments-are-named",

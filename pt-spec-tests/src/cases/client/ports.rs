@@ -6,7 +6,7 @@ use super::CLIENT;
 use crate::bench::Bench;
 use crate::case::{Case, Level, run};
 use crate::cases::launching::{self, Role, only_log_and_status, run_as};
-use crate::cases::listeners::listening;
+use crate::instruments::listeners::listening;
 use crate::instruments::negotiation::Args;
 use crate::instruments::socks::{self, Socks, Target, greeting};
 use crate::instruments::upstream::dead_address;

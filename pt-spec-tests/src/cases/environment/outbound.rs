@@ -3,6 +3,7 @@
 //! They have no say on loopback, and beyond it a client is tried in a [cage](super::cage).
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::time::Duration;
 
 use super::cage::Cage;
 use crate::bench::Bench;
@@ -11,7 +12,7 @@ use crate::cases::version::fails_with;
 use crate::instruments::pair::Pair;
 use crate::instruments::parent::Launch;
 use crate::instruments::socks::{self, Target};
-use crate::instruments::upstream::{Behaviour, Kind, Upstream};
+use crate::instruments::upstream::{Behaviour, Kind, Upstream, dead_address};
 use crate::instruments::wire::{SOON, dial};
 use crate::verdict::{Failure, Verdict, ensure};
 
@@ -24,6 +25,7 @@ pub(super) const CASES: &[Case] = &[
         side: Side::Client,
         requirement: "TOR_PT_OUTBOUND_BIND_ADDRESS_V4 is the source address of an IPv4 connection to the bridge.",
         reference: "pt-spec 3.2.1; tor sets it from OutboundBindAddressPT",
+        limit: PATIENT,
         check: run!(v4),
         ..Case::BASE
     },
@@ -33,6 +35,7 @@ pub(super) const CASES: &[Case] = &[
         side: Side::Both,
         requirement: "TOR_PT_OUTBOUND_BIND_ADDRESS_V4 is ignored for destinations in 127.0.0.0/8: the bridge of a client, and the ORPort of a server.",
         reference: "pt-spec 3.2.1: this setting MUST be ignored for connections to loopback addresses",
+        limit: PATIENT,
         check: run!(v4_not_to_loopback),
         ..Case::BASE
     },
@@ -42,6 +45,7 @@ pub(super) const CASES: &[Case] = &[
         side: Side::Client,
         requirement: "Bind addresses that are empty are as good as unset: the system chooses the source address.",
         reference: "pt-spec 3.2.1: if this value is unset or empty, the PT proxy MUST use the default source address",
+        limit: PATIENT,
         check: run!(empty),
         ..Case::BASE
     },
@@ -52,6 +56,7 @@ pub(super) const CASES: &[Case] = &[
         side: Side::Client,
         requirement: "TOR_PT_OUTBOUND_BIND_ADDRESS_V6, in its square brackets, is the source address of an IPv6 connection to the bridge.",
         reference: "pt-spec 3.2.1: IPv6 addresses MUST always be wrapped in square brackets",
+        limit: PATIENT,
         check: run!(v6),
         ..Case::BASE
     },
@@ -61,6 +66,7 @@ pub(super) const CASES: &[Case] = &[
         side: Side::Both,
         requirement: "TOR_PT_OUTBOUND_BIND_ADDRESS_V6 is ignored for connections to [::1].",
         reference: "pt-spec 3.2.1: this setting MUST be ignored for connections to the loopback address ([::1])",
+        limit: PATIENT,
         check: run!(v6_not_to_loopback),
         ..Case::BASE
     },
@@ -72,8 +78,8 @@ pub(super) const CASES: &[Case] = &[
         requirement: "The bind address is the source of connections to the upstream proxy, too.",
         reference: "pt-spec 3.2.1: outgoing IP packets",
         reading: "With TOR_PT_PROXY set, the connections to it are the outgoing ones.",
+        limit: PATIENT,
         check: run!(towards_the_proxy),
-        ..Case::BASE
     },
     Case {
         id: "pt-3.2.1/outbound-not-to-a-loopback-proxy",
@@ -81,6 +87,7 @@ pub(super) const CASES: &[Case] = &[
         side: Side::Client,
         requirement: "The bind address is ignored for connections to an upstream proxy on loopback.",
         reference: "pt-spec 3.2.1: ignored for connections to loopback addresses",
+        limit: PATIENT,
         check: run!(not_to_a_loopback_proxy),
         ..Case::BASE
     },
@@ -90,6 +97,7 @@ pub(super) const CASES: &[Case] = &[
         level: Level::Should,
         requirement: "A TOR_PT_OUTBOUND_BIND_ADDRESS_V4 that is no IPv4 address is answered with ENV-ERROR.",
         reference: "pt-spec 3.3.1: the process must validate that all values supplied are well formed",
+        limit: PATIENT,
         check: run!(v4_malformed),
         ..Case::BASE
     },
@@ -100,6 +108,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "A TOR_PT_OUTBOUND_BIND_ADDRESS_V6 that is no IPv6 address is answered with ENV-ERROR.",
         reference: "pt-spec 3.3.1: the process must validate that all values supplied are well formed",
         reading: "An address without its brackets is not tried: to take it is lenient, to refuse it is right.",
+        limit: PATIENT,
         check: run!(v6_malformed),
         ..Case::BASE
     },
@@ -111,10 +120,13 @@ pub(super) const CASES: &[Case] = &[
         requirement: "With a bind address that is not this machine's, connections fail: the SOCKS reply says so, none leaves from another address, and the process lives on.",
         reference: "pt-spec 3.2.1: people with multiple network interfaces specify explicitly which one is used",
         reading: "Any reply but 00 will do.",
+        limit: PATIENT,
         check: run!(not_assignable),
-        ..Case::BASE
     },
 ];
+
+/// For cases that start many processes, some of them in a cage.
+const PATIENT: Duration = Duration::from_secs(90);
 
 const V4: &str = "TOR_PT_OUTBOUND_BIND_ADDRESS_V4";
 const V6: &str = "TOR_PT_OUTBOUND_BIND_ADDRESS_V6";
@@ -271,9 +283,10 @@ async fn visits_the_proxy(bench: &Bench, change: impl FnOnce(Launch) -> Launch) 
         .client()
         .set("TOR_PT_PROXY", format!("socks5://{}", upstream.addr()));
     let ready = change(client).ready().await?;
-    // Nothing is sent there: the proxy refuses.
-    let far = Target::Ip(FAR_V4);
-    socks::open(ready.method.addr, &args, &far, SOON).await?;
+    // On loopback, in case the proxy is gone around.
+    let bridge = dead_address()?;
+    let target = Target::Ip(bridge.addr());
+    socks::open(ready.method.addr, &args, &target, SOON).await?;
     upstream.visit(SOON).await.map(drop)
 }
 

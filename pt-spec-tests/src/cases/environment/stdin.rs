@@ -18,6 +18,7 @@ pub(super) const CASES: &[Case] = &[
         line: 18,
         requirement: "Without TOR_PT_EXIT_ON_STDIN_CLOSE a closed stdin ends nothing.",
         reference: "pt-spec 3.2.1: PTs MUST NOT treat a closed stdin as a signal to terminate unless the variable is set to 1",
+        limit: PATIENT,
         check: run!(no_signal_by_itself),
         ..Case::BASE
     },
@@ -26,6 +27,7 @@ pub(super) const CASES: &[Case] = &[
         line: 18,
         requirement: "Without TOR_PT_EXIT_ON_STDIN_CLOSE a process whose stdin is /dev/null, or closed from the start, is launched and stays.",
         reference: "pt-spec 3.2.1; how daemons are started",
+        limit: PATIENT,
         check: run!(stdin_was_never_open),
         ..Case::BASE
     },
@@ -35,6 +37,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "Any other value of TOR_PT_EXIT_ON_STDIN_CLOSE than 1 is as good as none.",
         reference: "pt-spec 3.2.1: unless this environment variable is set to \"1\"",
         reading: "Word for word: neither 0 nor true, yes, 11 or the empty string is \"1\".",
+        limit: PATIENT,
         check: run!(only_with_1),
         ..Case::BASE
     },
@@ -44,6 +47,7 @@ pub(super) const CASES: &[Case] = &[
         level: Level::Should,
         requirement: "With TOR_PT_EXIT_ON_STDIN_CLOSE=1 the process exits with code 0 when its stdin is closed.",
         reference: "pt-spec 3.2.1 and 3.4; tor always sets the variable, and Arti relies on it",
+        limit: PATIENT,
         check: run!(close_ends_it),
         ..Case::BASE
     },
@@ -54,6 +58,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "With TOR_PT_EXIT_ON_STDIN_CLOSE=1 and a stdin that is closed already, the negotiation comes to its end before the process exits with code 0.",
         reference: "pt-spec 3.3 and 3.4: a parent that waits for DONE is not left without it",
         reading: "A parent that wants nothing but the lines may close stdin at once.",
+        limit: PATIENT,
         check: run!(closed_at_start),
         ..Case::BASE
     },
@@ -64,6 +69,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "With TOR_PT_EXIT_ON_STDIN_CLOSE=1 an error in reading stdin counts as its end.",
         reference: "pt-spec 3.4: a parent that cannot be heard any more is gone",
         reading: "stdin is open for writing only here, so that read() fails with EBADF.",
+        limit: PATIENT,
         check: run!(read_error),
         ..Case::BASE
     },
@@ -72,6 +78,7 @@ pub(super) const CASES: &[Case] = &[
         line: 20,
         requirement: "Bytes on stdin, lines of the protocol among them, change nothing.",
         reference: "pt-spec 3.2.1 and 3.4: only the end of stdin has a meaning",
+        limit: PATIENT,
         check: run!(data_means_nothing),
         ..Case::BASE
     },
@@ -81,15 +88,19 @@ pub(super) const CASES: &[Case] = &[
         level: Level::Should,
         requirement: "With TOR_PT_EXIT_ON_STDIN_CLOSE=1 stdin is read as fast as the parent writes, and its end is seen behind any number of bytes.",
         reference: "pt-spec 3.4: the process monitors stdin; a full pipe would stop the parent and hide the end",
+        limit: PATIENT,
         check: run!(stdin_is_drained),
         ..Case::BASE
     },
 ];
 
+/// For cases that start many processes on a busy machine.
+const PATIENT: Duration = Duration::from_secs(60);
+
 const VARIABLE: &str = "TOR_PT_EXIT_ON_STDIN_CLOSE";
 
 /// More than a pipe holds.
-const MUCH: usize = 512 << 10;
+const MUCH: usize = 256 << 10;
 
 async fn no_signal_by_itself(bench: &Bench) -> Verdict {
     for launch in sides(bench) {
@@ -196,11 +207,12 @@ async fn data_means_nothing(bench: &Bench) -> Verdict {
 
 async fn stdin_is_drained(bench: &Bench) -> Verdict {
     let mut ready = bench.either().ready().await?;
-    let taken = ready.pt.write_stdin(&vec![b'x'; MUCH], SOON).await;
+    let taken = ready.pt.write_stdin(&vec![b'x'; MUCH], 2 * SOON).await;
     ready.pt.must_run().await?;
     ensure!(
         taken,
-        "it does not read the {MUCH} bytes on its stdin within {SOON:?}"
+        "it does not read the {MUCH} bytes on its stdin within {:?}",
+        2 * SOON
     );
     ready.pt.close_stdin();
     ends_well(&mut ready.pt).await

@@ -22,7 +22,7 @@ pub(super) const CASES: &[Case] = &[
         side: Side::Server,
         limit: LIMIT,
         requirement: "A server does not answer a connection that fails the transport's handshake: silence, garbage of any kind and size, and other protocols get no byte.",
-        reference: "pt-spec 4: that a server is one has to stay confidential; obfs4-spec 7",
+        reference: "pt-spec 4: where servers are has to stay confidential; obfs4-spec: a server says nothing before it has found the client's mark",
         reading: "A transport that imitates a protocol with answers, as HTTP, cannot keep this as it stands; its expectation file says so.",
         check: run!(no_answer),
         ..Case::BASE

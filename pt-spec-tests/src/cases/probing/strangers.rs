@@ -23,7 +23,7 @@ pub(super) const CASES: &[Case] = &[
         line: 127,
         side: Side::Both,
         requirement: "A client that comes with the arguments of another bridge gets no byte from the server, and does not reach the ORPort.",
-        reference: "pt-spec 3.3.3 and 4: what SMETHOD announces is for those who know the bridge; obfs4-spec 7",
+        reference: "pt-spec 3.3.3 and 4: what SMETHOD announces is for those who know the bridge",
         reading: "Nothing is asked of a transport whose bridges announce the same arguments or none.",
         check: run!(other_bridge),
         ..Case::BASE

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::route::Route;
-use super::{answered, behind, kinds, launch, uri};
+use super::{BASE, answered, behind, kinds, launch, uri};
 use crate::bench::Bench;
 use crate::case::{Case, Side, run};
 use crate::cases::socks5::Port;
@@ -26,32 +26,28 @@ pub(super) const CASES: &[Case] = &[
     Case {
         id: "pt-4/dead-proxy",
         line: 41,
-        side: Side::Client,
         requirement: "Where the proxy cannot be reached no connection is made without it.",
         reference: "pt-spec 3.2.2 (the proxy MUST be used) and 4 (fail closed)",
         check: run!(dead_proxy),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-4/failing-proxy",
         line: 41,
-        side: Side::Client,
-        limit: Duration::from_secs(45),
         requirement: "Where the proxy refuses, hangs up, talks nonsense or never answers no connection is made without it.",
         reference: "pt-spec 3.2.2 (the proxy MUST be used) and 4 (fail closed)",
         check: run!(failing_proxy),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-4/nothing-around-the-proxy",
         line: 41,
-        side: Side::Client,
-        limit: Duration::from_secs(60),
+        limit: Duration::from_secs(90),
         requirement: "With a proxy the process connects and sends to nobody else, name servers included.",
         reference: "pt-spec 3.2.2 (the proxy MUST be used) and 4 (fail closed, and no leak of DNS)",
         reading: "Seen in the system calls, which tell of attempts too: UDP counts as much as TCP.",
         check: run!(nothing_around_the_proxy),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-4/names-for-an-http-proxy",
@@ -60,7 +56,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "A domain name in a CONNECT is handed to an http proxy unresolved.",
         reference: NAMES,
         check: run!(names_for_an_http_proxy),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-4/names-for-a-socks5-proxy",
@@ -69,7 +65,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "A domain name in a CONNECT is handed to a socks5 proxy unresolved.",
         reference: NAMES,
         check: run!(names_for_a_socks5_proxy),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-4/names-for-a-socks4a-proxy",
@@ -78,7 +74,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "A domain name in a CONNECT is handed to a socks4a proxy unresolved.",
         reference: NAMES,
         check: run!(names_for_a_socks4a_proxy),
-        ..Case::BASE
+        ..BASE
     },
 ];
 

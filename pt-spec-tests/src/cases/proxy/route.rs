@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{accepted, ipv6_listener, kinds, live, uri};
+use super::{BASE, accepted, ipv6_listener, kinds, live, uri};
 use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
 use crate::cases::socks5::{Port, grants, round_trip};
@@ -25,7 +25,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "A tunnel goes through an http proxy, which is asked with CONNECT for the bridge and told no credentials.",
         reference: "pt-spec 3.2.2: the proxy MUST be used for outgoing connections; RFC 9110 9.3.6",
         check: run!(through_an_http_proxy),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/through-a-socks5-proxy",
@@ -34,7 +34,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "A tunnel goes through a socks5 proxy, which is offered no authentication and asked for the bridge.",
         reference: "pt-spec 3.2.2: the proxy MUST be used for outgoing connections; RFC 1928",
         check: run!(through_a_socks5_proxy),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/through-a-socks4a-proxy",
@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "A tunnel goes through a socks4a proxy, which is asked for the bridge.",
         reference: "pt-spec 3.2.2: the proxy MUST be used for outgoing connections; SOCKS4 and 4a",
         check: run!(through_a_socks4a_proxy),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/proxies-that-answer-byte-by-byte",
@@ -52,7 +52,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "The answers of a proxy are understood when they come one byte at a time.",
         reference: "TCP knows no segments; RFC 1928, RFC 9110 9.3.6",
         check: run!(byte_by_byte),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "tor-transports/proxy-credentials-are-verbatim",
@@ -63,7 +63,7 @@ pub(super) const CASES: &[Case] = &[
         reference: "tor puts Socks5ProxyUsername and Socks5ProxyPassword into the URI as they are (transports.c, measured)",
         reading: "Where a user name has a colon itself nobody can tell; it is taken for the shorter one.",
         check: run!(credentials_are_verbatim),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "rfc1929-2/credentials-for-a-socks5-proxy",
@@ -72,7 +72,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "User name and password are offered and told to a socks5 proxy.",
         reference: "pt-spec 3.2.2; RFC 1929 2",
         check: run!(socks5_credentials),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/credentials-for-an-http-proxy",
@@ -81,7 +81,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "User name and password are told to an http proxy as Basic credentials, a user name alone with an empty password.",
         reference: "pt-spec 3.2.2; RFC 7617 2",
         check: run!(http_credentials),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/user-of-a-socks4a-proxy",
@@ -90,7 +90,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "The user name is told to a socks4a proxy as the user id.",
         reference: "pt-spec 3.2.2; SOCKS4 and 4a",
         check: run!(socks4a_user),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/dials-a-proxy-with-an-ipv6-address",
@@ -100,7 +100,7 @@ pub(super) const CASES: &[Case] = &[
         requirement: "A proxy with an IPv6 address is dialled there.",
         reference: "pt-spec 3.2.2; tor sends `http://user:pa:ss@[::1]:8080` (measured)",
         check: run!(dials_an_ipv6_address),
-        ..Case::BASE
+        ..BASE
     },
 ];
 

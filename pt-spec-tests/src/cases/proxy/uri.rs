@@ -1,8 +1,8 @@
 //! The value of `TOR_PT_PROXY`, and the lines about it.
 
-use super::{KINDS, SOMEWHERE, accepted, behind, ipv6_listener, kinds, launch, live, uri};
+use super::{BASE, KINDS, SOMEWHERE, accepted, behind, ipv6_listener, kinds, launch, live, uri};
 use crate::bench::Bench;
-use crate::case::{Case, Level, Side, run};
+use crate::case::{Case, Level, run};
 use crate::cases::version::fails_with;
 use crate::instruments::negotiation::{Method, Negotiation};
 use crate::instruments::parent::Ready;
@@ -18,169 +18,152 @@ pub(super) const CASES: &[Case] = &[
     Case {
         id: "pt-3.3.2/proxy-is-answered",
         line: 36,
-        side: Side::Client,
         requirement: "A well-formed TOR_PT_PROXY is answered with PROXY DONE or, if it is of no use, with PROXY-ERROR.",
         reference: "pt-spec 3 step 4 and 3.3.2",
         check: run!(proxy_is_answered),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.3.2/proxy-comes-first",
         line: 36,
-        side: Side::Client,
         requirement: "PROXY DONE comes after VERSION and before any line about a transport.",
         reference: "pt-spec 3 step 4 and 3.3.2: before initialising any transports",
         check: run!(proxy_comes_first),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.3.2/proxy-before-listeners",
         line: 36,
-        side: Side::Client,
         requirement: "The proxy is looked at before a transport is initialised: with one that is refused, nothing ever listens.",
         reference: "pt-spec 3.3.2",
         reading: "Seen in the system calls: no listen().",
         check: run!(proxy_before_listeners),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.3.2/proxy-error-terminates",
         line: 36,
-        side: Side::Client,
         requirement: "After PROXY-ERROR, on stdout, the process exits with a code other than 0, and no transport has been launched.",
         reference: "pt-spec 3.3.2: terminates immediately",
         check: run!(proxy_error_terminates),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "tor-transports/proxy-done-before-cmethods-done",
         line: 37,
         level: Level::Real,
-        side: Side::Client,
         requirement: "PROXY DONE comes before CMETHODS DONE.",
         reference: "tor ends a process that configured no proxy by then: \"did not configure the specified outgoing proxy and will be terminated\" (transports.c, measured)",
         check: run!(proxy_done_before_cmethods_done),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/http-proxies",
         line: 38,
         level: Level::Should,
-        side: Side::Client,
         requirement: "Proxies of the kind http are taken.",
         reference: "pt-spec 3.2.2, an example; tor's HTTPSProxy",
         reading: SUPPORT,
         check: run!(http_proxies),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/socks5-proxies",
         line: 38,
         level: Level::Should,
-        side: Side::Client,
         requirement: "Proxies of the kind socks5 are taken.",
         reference: "pt-spec 3.2.2, an example; tor's Socks5Proxy",
         reading: SUPPORT,
         check: run!(socks5_proxies),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/socks4a-proxies",
         line: 38,
         level: Level::Should,
-        side: Side::Client,
         requirement: "Proxies of the kind socks4a are taken.",
         reference: "pt-spec 3.2.2, an example; tor's Socks4Proxy",
         reading: SUPPORT,
         check: run!(socks4a_proxies),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.3.2/unknown-kinds-of-proxies",
         line: 38,
-        side: Side::Client,
         requirement: "A kind of proxy that the executable does not know is a PROXY-ERROR.",
         reference: "pt-spec 3.3.2: malformed, unsupported or otherwise unusable",
         check: run!(unknown_kinds),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/proxies-have-addresses",
         line: 38,
-        side: Side::Client,
         requirement: "A proxy that is given by a host name is a PROXY-ERROR.",
         reference: "pt-spec 3.2.2: <ip>:<port>",
         reading: "To find out what a name stands for would tell somebody else before the proxy.",
         check: run!(proxies_have_addresses),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/proxies-have-ports",
         line: 38,
-        side: Side::Client,
         requirement: "A proxy without a port is a PROXY-ERROR.",
         reference: "pt-spec 3.2.2: <ip>:<port>",
         check: run!(proxies_have_ports),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.3.2/malformed-proxies",
         line: 39,
-        side: Side::Client,
         requirement: "Every value that cannot be understood is a PROXY-ERROR on stdout, not an end without a word.",
         reference: "pt-spec 3.3.2: MUST respond with a message; tor starts a process that ends without one again and again",
         check: run!(malformed_proxies),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "tor-transports/proxy-credentials-are-not-encoded",
         line: 39,
         level: Level::Real,
-        side: Side::Client,
         requirement: "A user name and a password with `:`, `@`, `/`, `%` and the like in them are no reason to refuse a proxy.",
         reference: "tor puts Socks5ProxyUsername and Socks5ProxyPassword into the URI as they are (transports.c, measured)",
         reading: "Such a value is no URI of RFC 3986, but it is what a parent sends.",
         check: run!(credentials_are_not_encoded),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/socks5-credentials-are-two",
         line: 40,
-        side: Side::Client,
         requirement: "A socks5 proxy with a user name and no password, or with one of them empty, is a PROXY-ERROR.",
         reference: "pt-spec 3.2.2; RFC 1929 2: both have 1 to 255 bytes",
         reading: "The grammar lets a password be left out; SOCKS5 has no message for that.",
         check: run!(socks5_credentials_are_two),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "rfc1929-2/socks5-credentials-that-do-not-fit",
         line: 40,
-        side: Side::Client,
         requirement: "A socks5 proxy with a user name or a password of more than 255 bytes is a PROXY-ERROR; 255 bytes are taken.",
         reference: "RFC 1929 2: both have 1 to 255 bytes",
         check: run!(socks5_credentials_that_do_not_fit),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/socks4a-has-no-password",
         line: 40,
-        side: Side::Client,
         requirement: "A socks4a proxy with a password is a PROXY-ERROR; with a user name alone it is taken.",
         reference: "pt-spec 3.2.2; SOCKS4 and 4a have a user id and no password",
         reading: "To leave the password out would be to use the proxy in another way than the user wants.",
         check: run!(socks4a_has_no_password),
-        ..Case::BASE
+        ..BASE
     },
     Case {
         id: "pt-3.2.2/proxies-with-ipv6-addresses",
         line: 42,
         level: Level::Should,
-        side: Side::Client,
         requirement: "The IPv6 address of a proxy stands in brackets, behind credentials or without.",
         reference: "pt-spec 3.2.2; tor sends `http://user:pa:ss@[::1]:8080` (measured)",
         check: run!(ipv6_addresses),
-        ..Case::BASE
+        ..BASE
     },
 ];
 

@@ -19,10 +19,11 @@ use crate::instruments::wire::{dial, listen};
 use crate::verdict::Verdict;
 
 /// How many bytes of each direction come one by one: a handshake's beginning.
-const SLOW: usize = 64;
+const SLOW: usize = 20;
 
-/// Between two of them; a reader that is kept from running for longer reads two at once, which makes it easier.
-const PAUSE: Duration = Duration::from_millis(1);
+/// Between two of them, so that a reader has run; one that is kept from it for longer reads two at once, which makes it
+/// easier.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What is handed over at once afterwards: smaller than any frame, not so small that it takes all of the machine.
 const PIECE: usize = 16;
@@ -74,24 +75,23 @@ async fn carry(mut near: TcpStream, onward: SocketAddr) {
 }
 
 async fn drip(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
-    let mut buffer = [0; 1024];
+    // Small, so that others on the thread have their turn.
+    let mut buffer = [0; 256];
     let mut slow = SLOW;
     loop {
         let count = from.read(&mut buffer).await?;
         if count == 0 {
             return to.shutdown().await;
         }
-        let mut rest = &buffer[..count];
-        while !rest.is_empty() {
-            let size = if slow > 0 { 1 } else { PIECE.min(rest.len()) };
-            to.write_all(&rest[..size]).await?;
-            rest = &rest[size..];
-            if slow > 0 {
-                slow -= 1;
-                sleep(PAUSE).await;
-            } else {
-                tokio::task::yield_now().await;
-            }
+        let (single, rest) = buffer[..count].split_at(slow.min(count));
+        slow -= single.len();
+        for byte in single {
+            to.write_all(&[*byte]).await?;
+            sleep(PAUSE).await;
         }
+        for piece in rest.chunks(PIECE) {
+            to.write_all(piece).await?;
+        }
+        tokio::task::yield_now().await;
     }
 }

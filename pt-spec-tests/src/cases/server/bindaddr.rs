@@ -6,7 +6,7 @@ use super::SERVER;
 use crate::bench::{Bench, UNUSED_ORPORT};
 use crate::case::{Case, Level, run};
 use crate::cases::launching::{Role, done, told_failed};
-use crate::cases::listeners::listening;
+use crate::instruments::listeners::listening;
 use crate::cases::version::fails_with;
 use crate::instruments::parent::{Launch, Ready};
 use crate::instruments::wire::{dial, listen};

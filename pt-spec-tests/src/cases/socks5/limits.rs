@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use super::{Port, expect, refusal};
+use super::{Port, expect, on_time, refusal};
 use crate::bench::{Bench, UNUSED_ORPORT};
 use crate::case::{Case, Level, Side, run};
 use crate::instruments::pair::Pair;
@@ -17,7 +17,7 @@ use crate::verdict::{Verdict, deviation, ensure};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A client of a busy machine between two messages.
-const SLOWLY: Duration = Duration::from_millis(1200);
+const SLOWLY: Duration = Duration::from_secs(1);
 
 /// Between two bytes of a client that means to stay for ever.
 const DRIP: Duration = Duration::from_millis(400);
@@ -170,13 +170,16 @@ async fn dripping_clients(bench: &Bench) -> Verdict {
 
 async fn slow_clients(bench: &Bench) -> Verdict {
     let port = Port::start(bench).await?;
+    let start = Instant::now();
     let mut socks = port.dial().await?;
     sleep(SLOWLY).await;
     socks.send(&greeting(&[0])).await;
+    on_time(start + 2 * SLOWLY)?;
     expect(&mut socks, &[5, 0], "a greeting after a second").await?;
     sleep(SLOWLY).await;
     // BIND: every transport has the same reply to it.
     socks.send(&request(2, &Target::Ip(port.addr))).await;
+    on_time(start + 4 * SLOWLY)?;
     refusal(&mut socks, "BIND after two seconds")
         .await
         .map(drop)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Port, REPLIES, accepted, arrives, bridge_of, expect, grants, round_trip};
+use super::{Port, REPLIES, accepted, arrives, bridge_of, expect, grants, on_time, round_trip};
 use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
 use crate::instruments::negotiation::Args;
@@ -194,20 +194,20 @@ async fn say_byte_by_byte(socks: &mut Socks, args: &Args, target: &Target) -> Ve
     let end = Instant::now() + SLOWLY;
     let (hello, answers) = opening(args);
     for (message, answer) in hello.iter().zip(&answers) {
-        drip(socks, message, end).await;
+        drip(socks, message, end).await?;
         expect(socks, answer, &format!("{} byte by byte", hex(message))).await?;
     }
-    drip(socks, &connect(target), end).await;
-    Ok(())
+    drip(socks, &connect(target), end).await
 }
 
-async fn drip(socks: &mut Socks, message: &[u8], end: Instant) {
+async fn drip(socks: &mut Socks, message: &[u8], end: Instant) -> Verdict {
     for byte in message {
         socks.send(&[*byte]).await;
         if Instant::now() < end {
             sleep(BETWEEN_BYTES).await;
         }
     }
+    on_time(end + SLOWLY)
 }
 
 async fn split_greeting(bench: &Bench) -> Verdict {

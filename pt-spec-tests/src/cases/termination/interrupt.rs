@@ -4,15 +4,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::time::{Instant, interval};
 
 use super::{carries, ends, ends_with_0, serves, sides};
 use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
 use crate::cases::launching::Role;
+use crate::instruments::listeners::listening;
 use crate::instruments::pair::Pair;
 use crate::instruments::process::Pt;
-use crate::instruments::wire::{A_WHILE, SOON, dial};
+use crate::instruments::wire::{A_WHILE, SOON, eventually};
 use crate::verdict::{Verdict, deviation};
 
 /// Where the way in which SIGINT is read here comes from.
@@ -152,8 +152,14 @@ async fn twice(bench: &Bench, signal: Signal, what: &str) -> Verdict {
 async fn interrupted(pair: &mut Pair, role: Role) -> Verdict {
     let (pt, port) = end(pair, role);
     pt.signal(Signal::INT);
-    if !refuses(port).await {
-        deviation!("{role:?}: {SOON:?} after SIGINT its port {port} still takes connections");
+    // Asking the port itself would find whoever else was given it by then.
+    let pid = pt.pid();
+    let closed = || {
+        let open = listening(pid).is_ok_and(|ports| ports.contains(&port));
+        (!open).then_some(())
+    };
+    if eventually(SOON, closed).await.is_none() {
+        deviation!("{role:?}: {SOON:?} after SIGINT it still listens at {port}");
     }
     Ok(())
 }
@@ -161,20 +167,8 @@ async fn interrupted(pair: &mut Pair, role: Role) -> Verdict {
 fn end(pair: &mut Pair, role: Role) -> (&mut Pt, SocketAddr) {
     match role {
         Role::Client => (&mut pair.client, pair.socks),
-        Role::Server => (&mut pair.bridge.server, pair.bridge.addr),
+        Role::Server => (&mut pair.bridge.server, pair.bridge.door),
     }
-}
-
-async fn refuses(port: SocketAddr) -> bool {
-    let limit = Instant::now() + SOON;
-    let mut ticks = interval(Duration::from_millis(50));
-    while Instant::now() < limit {
-        ticks.tick().await;
-        if dial(port).await.is_err() {
-            return true;
-        }
-    }
-    false
 }
 
 async fn sighup(bench: &Bench) -> Verdict {

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::{ends, ends_with_0, sides};
 use crate::bench::{Bench, UNUSED_ORPORT};
 use crate::case::{Case, Level, Side, run};
-use crate::cases::listeners::door;
+use crate::instruments::listeners::door;
 use crate::instruments::pair::Pair;
 use crate::instruments::socks::{Socks, Target, connect, greeting, tor_arguments};
 use crate::instruments::upstream::blackhole;

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::fs::{read_dir, read_link, read_to_string};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::instruments::leftovers::children;
-use crate::instruments::negotiation::Method;
-use crate::instruments::process::Pt;
+use super::leftovers::children;
+use super::negotiation::Method;
+use super::process::Pt;
 use crate::verdict::{Failure, Verdict};
 
 /// `TCP_LISTEN` in the kernel's lists.
@@ -16,7 +16,7 @@ const LISTEN: &str = "0A";
 
 /// Where a server takes connections from this machine. Its line tells, unless it is a synthetic address for clients that
 /// do not dial it.
-pub(super) fn door(pt: &Pt, method: &Method) -> Verdict<SocketAddr> {
+pub fn door(pt: &Pt, method: &Method) -> Verdict<SocketAddr> {
     let announced = method.addr;
     let ip = match announced.ip().to_canonical() {
         ip if ip.is_loopback() => ip,
@@ -33,7 +33,7 @@ pub(super) fn door(pt: &Pt, method: &Method) -> Verdict<SocketAddr> {
 }
 
 /// Where a process and its children listen.
-pub(super) fn listening(pid: u32) -> Verdict<Vec<SocketAddr>> {
+pub fn listening(pid: u32) -> Verdict<Vec<SocketAddr>> {
     let mut inodes = sockets(pid)?;
     for child in children(pid) {
         // A child may end while it is looked at.
