@@ -3,16 +3,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tempfile::TempDir;
 
-use crate::instruments::leftovers;
 use crate::instruments::negotiation::Args;
 use crate::instruments::pair::Bridge;
 use crate::instruments::parent::Launch;
 use crate::instruments::process::Record;
+use crate::instruments::{leftovers, removal};
 use crate::subject::Subject;
 use crate::verdict::{Failure, Verdict};
 
@@ -27,6 +28,13 @@ pub const MARKER: &str = "PT_SPEC_TESTS_CASE";
 pub struct Bench {
     subject: Rc<Subject>,
     stage: Rc<Stage>,
+}
+
+/// Arguments that a client of the transport accepts. The server that announced them runs for as long as they are kept:
+/// they may hold its address, which would be somebody else's afterwards.
+pub struct BridgeArgs {
+    args: Args,
+    _server: Option<Bridge>,
 }
 
 /// What the launches of one case share.
@@ -130,11 +138,16 @@ impl Bench {
     pub fn server_options(&self) -> Option<String> {
         let options = &self.subject.server_options;
         let name = self.transport();
-        let pairs: Vec<_> = options
-            .split(';')
-            .map(|pair| format!("{name}:{pair}"))
-            .collect();
-        (!options.is_empty()).then(|| pairs.join(";"))
+        let mut text = format!("{name}:");
+        let mut escaped = false;
+        for char in options.chars() {
+            text.push(char);
+            if char == ';' && !escaped {
+                text.push_str(&format!("{name}:"));
+            }
+            escaped = char == '\\' && !escaped;
+        }
+        (!options.is_empty()).then_some(text)
     }
 
     /// A launch of a side that the subject has: its client, or its server if it has no other.
@@ -152,11 +165,18 @@ impl Bench {
     }
 
     /// Arguments that a client of the transport accepts: the given ones, or what a server of it announces.
-    pub async fn bridge_args(&self) -> Verdict<Args> {
+    pub async fn bridge_args(&self) -> Verdict<BridgeArgs> {
         if !self.subject.bridge_args.is_empty() || !self.subject.sides.server() {
-            return Ok(self.subject.bridge_args.clone());
+            return Ok(BridgeArgs {
+                args: self.subject.bridge_args.clone(),
+                _server: None,
+            });
         }
-        Ok(self.bridge().await?.args)
+        let server = self.bridge().await?;
+        Ok(BridgeArgs {
+            args: server.args.clone(),
+            _server: Some(server),
+        })
     }
 
     /// What every process of the case was given and has said so far.
@@ -179,8 +199,30 @@ impl Bench {
             .iter()
             .map(|record| record.pid)
             .collect();
-        let leftovers = leftovers::sweep(&self.stage.marker, &known).await;
-        Closing { story, leftovers }
+        let stage = self.stage;
+        let leftovers = leftovers::sweep(&stage.marker, stage.scratch.path(), &known).await;
+        // Whoever still holds the stage (nobody should) removes the folder when it goes.
+        let kept = Rc::try_unwrap(stage)
+            .ok()
+            .and_then(|stage| removal::remove(stage.scratch));
+        Closing {
+            story,
+            leftovers: leftovers.into_iter().chain(kept).collect(),
+        }
+    }
+}
+
+impl Deref for BridgeArgs {
+    type Target = Args;
+
+    fn deref(&self) -> &Args {
+        &self.args
+    }
+}
+
+impl DerefMut for BridgeArgs {
+    fn deref_mut(&mut self) -> &mut Args {
+        &mut self.args
     }
 }
 

@@ -55,9 +55,10 @@ pub type Run = for<'a> fn(&'a Bench) -> Pin<Box<dyn Future<Output = Verdict> + '
 pub struct Case {
     /// The section of the specification and a short name: `pt-3.2.1/version-missing`.
     ///
-    /// The part before the first `-` names the document: `pt` (Tor's pt-spec, version 1), `base3` and `ipc3` (the PT 3.0
-    /// base and Dispatcher IPC specifications), `extor` (Tor's ext-orport-spec), `rfc1928`, `rfc1929`, and `tor` where
-    /// no text says it and tor's behaviour does (`tor-transports/…`).
+    /// The part before the first `-` names the document: `pt` (Tor's pt-spec, version 1), `base3` (the PT 3.0 base
+    /// specification), `ipc2` and `ipc3` (the Dispatcher IPC specifications of PT 2 and 3.0), `extor` (Tor's
+    /// ext-orport-spec), `rfc1928`, `rfc1929`, `tor` where no text says it and tor's behaviour does
+    /// (`tor-transports/…`), and `unix` where only the system's manual pages and customs do (`unix-accept/…`).
     pub id: &'static str,
     /// The requirement's number in the ledger (1 to 135). Several cases may prove one requirement.
     pub line: u16,

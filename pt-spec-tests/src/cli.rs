@@ -194,8 +194,15 @@ async fn interrupted() {
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::hangup(),
+        SignalKind::quit(),
     ];
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
+    let [
+        Ok(mut interrupt),
+        Ok(mut terminate),
+        Ok(mut hangup),
+        Ok(mut quit),
+    ] = kinds.map(signal)
+    else {
         // Without handlers the signals end the program as they always do.
         return std::future::pending().await;
     };
@@ -204,6 +211,7 @@ async fn interrupted() {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         _ = hangup.recv() => {}
+        _ = quit.recv() => {}
     }
 }
 

@@ -3,8 +3,9 @@
 //! In: TOML. Out: defaults for the command line, and reasons by id. What can go wrong: a key, an id or a reason that is
 //! not one, each told with its line. A file can become untrue in one way that only a run shows: a deviation that it
 //! lists does not happen any more. Such an entry is *stale* and fails the run, so that the list only ever says what is.
+//! What an executable does in some runs only is listed apart, as *unsteady*, and counts as a deviation in all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -26,6 +27,8 @@ pub struct Expectations {
     /// The `[subject]` table.
     pub subject: SubjectTable,
     reasons: BTreeMap<String, String>,
+    /// Those that happen in some runs only.
+    unsteady: BTreeSet<String>,
 }
 
 /// Defaults for the command line; what is given there goes first.
@@ -67,6 +70,8 @@ struct Document {
     subject: SubjectTable,
     #[serde(default)]
     deviations: BTreeMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
+    unsteady: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 impl Expectations {
@@ -88,7 +93,10 @@ impl Expectations {
     pub fn parse(text: &str) -> Result<Expectations> {
         let document: Document = toml::from_str(text)?;
         let mut reasons = BTreeMap::new();
-        for (id, reason) in document.deviations {
+        let mut unsteady = BTreeSet::new();
+        let steady = document.deviations.into_iter().map(|entry| (entry, true));
+        let others = document.unsteady.into_iter().map(|entry| (entry, false));
+        for ((id, reason), steady) in steady.chain(others) {
             let line = line_of(text, id.span().start);
             let id = id.into_inner();
             if ledger::find(&id).is_none() {
@@ -103,12 +111,18 @@ impl Expectations {
             if reason.trim().is_empty() {
                 bail!("line {line}: '{id}' needs a reason");
             }
-            reasons.insert(id, reason);
+            if !steady {
+                unsteady.insert(id.clone());
+            }
+            if let Some(first) = reasons.insert(id, reason) {
+                bail!("line {line}: the case has a reason already: {first:?}");
+            }
         }
         Ok(Expectations {
             file: PathBuf::new(),
             subject: document.subject,
             reasons,
+            unsteady,
         })
     }
 
@@ -130,6 +144,9 @@ impl Expectations {
         let judgement = match (&seen.observation, reason) {
             (Observation::Error(_), _) => Judgement::Error,
             (Observation::Deviation(_), Some(_)) => Judgement::Expected,
+            (Observation::Pass, Some(_)) if self.unsteady.contains(seen.entry.case.id) => {
+                Judgement::Expected
+            }
             (Observation::Deviation(_), None) => Judgement::Deviation,
             (Observation::Pass, None) => Judgement::Pass,
             (Observation::NotApplicable(_), None) => Judgement::NotApplicable,
@@ -264,5 +281,26 @@ mod tests {
             judge(Observation::NotApplicable(String::new())),
             Judgement::NotApplicable
         );
+    }
+
+    #[test]
+    fn what_happens_sometimes_is_expected_either_way() {
+        let text = format!("[unsteady]\n\"{}\" = \"a race\"", first().case.id);
+        let file = Expectations::parse(&text).expect("well formed");
+        for observation in [Observation::Pass, Observation::Deviation("x".to_owned())] {
+            let finding = file.judge(Observed {
+                entry: first(),
+                observation,
+                story: String::new(),
+                leftovers: Vec::new(),
+                took: Duration::ZERO,
+            });
+            assert_eq!(finding.judgement, Judgement::Expected);
+        }
+        let twice = format!(
+            "[deviations]\n\"{0}\" = \"a\"\n[unsteady]\n\"{0}\" = \"b\"",
+            first().case.id
+        );
+        assert!(Expectations::parse(&twice).is_err());
     }
 }

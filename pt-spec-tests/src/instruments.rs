@@ -5,6 +5,7 @@
 //! without a limit. What the executable does is given back as an observation; errors are the machine's own.
 
 pub mod folder;
+
 pub mod grammar;
 pub mod leftovers;
 pub mod link;
@@ -16,6 +17,7 @@ pub mod pair;
 pub mod parent;
 pub mod pattern;
 pub mod process;
+pub mod removal;
 pub mod socks;
 pub mod trace;
 pub mod upstream;

@@ -110,8 +110,8 @@ mod tests {
     use super::*;
     use crate::case::Check;
 
-    const DOCUMENTS: [&str; 8] = [
-        "pt", "base3", "ipc2", "ipc3", "extor", "rfc1928", "rfc1929", "tor",
+    const DOCUMENTS: [&str; 9] = [
+        "pt", "base3", "ipc2", "ipc3", "extor", "rfc1928", "rfc1929", "tor", "unix",
     ];
 
     /// How many requirements there are.

@@ -18,7 +18,7 @@
 //! # One thread
 //!
 //! Everything runs on the thread that called [`cli::main`]: a single-threaded tokio runtime with a
-//! [`LocalSet`](tokio::task::LocalSet). Executables are told by the kernel when their parent dies (`PR_SET_PDEATHSIG`),
+//! [`LocalSet`](tokio::task::LocalSet). Executables may ask the kernel to be told when their parent dies (`PR_SET_PDEATHSIG`),
 //! and to the kernel the parent is the *thread* that started them; a worker thread that ends would look like a death.
 
 pub mod bench;

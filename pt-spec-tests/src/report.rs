@@ -118,6 +118,8 @@ pub struct Findings {
     pub strict: bool,
     /// The cases, in the order of the ledger's sections.
     pub findings: Vec<Finding>,
+    /// What was still there after the last case and had to be killed: nobody can say any more whose it was.
+    pub left_behind: Vec<String>,
 }
 
 /// How many of each judgement, per level.
@@ -152,6 +154,14 @@ impl Findings {
         } else {
             0
         }
+    }
+
+    /// Whether no case was run although some were selected.
+    pub fn tested_nothing(&self) -> bool {
+        use Judgement::{Interface3, NotApplicable, Outside, Stale};
+        let idle = [NotApplicable, Interface3, Outside];
+        let judged = |finding: &Finding| !idle.contains(&finding.judgement);
+        !self.findings.iter().any(judged) && !self.any(Stale)
     }
 
     /// Whether some case is judged so.

@@ -148,16 +148,16 @@ fn known_before(
         Check::Interface3 => return Err(Observation::Interface3),
         Check::Outside(why) => return Err(Observation::Outside(why)),
     };
-    if let Some(missing) = missing_side(case.side, subject.sides) {
-        return Err(Observation::NotApplicable(format!(
-            "the subject has no {missing} side"
-        )));
-    }
-    match startable {
-        Ok(()) => Ok(run),
-        Err(error) => Err(Observation::Deviation(format!(
+    if let Err(error) = startable {
+        return Err(Observation::Deviation(format!(
             "cannot be started: {}: {error}",
             subject.program.display()
+        )));
+    }
+    match missing_side(case.side, subject.sides) {
+        None => Ok(run),
+        Some(missing) => Err(Observation::NotApplicable(format!(
+            "the subject has no {missing} side"
         ))),
     }
 }
@@ -331,7 +331,7 @@ mod tests {
             let deviations = seen.iter().filter(|(_, observation)| {
                 matches!(observation, Observation::Deviation(text) if text.contains("cannot be started"))
             });
-            assert_eq!(deviations.count(), 5, "{program}: {seen:?}");
+            assert_eq!(deviations.count(), 6, "{program}: {seen:?}");
         }
     }
 }

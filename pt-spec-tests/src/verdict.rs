@@ -18,6 +18,16 @@ pub enum Failure {
     Instrument(String),
 }
 
+impl Failure {
+    /// Puts what was tried before a deviation; what is not the executable's fault stays as it is.
+    pub fn when(self, tried: impl fmt::Display) -> Failure {
+        match self {
+            Failure::Deviation(text) => Failure::Deviation(format!("{tried}: {text}")),
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

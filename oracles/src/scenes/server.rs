@@ -75,6 +75,11 @@ fn announcements(stage: &Stage, scenes: &mut Vec<Scene>) -> Result<()> {
         ),
         ("spaces.json", r#"{"announce": ["cert"], "cert": "a b\n"}"#),
         ("absent.json", r#"{"announce": ["cert"]}"#),
+        (
+            "twice.json",
+            r#"{"announce": ["cert", "cert"], "cert": "x"}"#,
+        ),
+        ("nameless.json", r#"{"announce": [""], "": "x"}"#),
     ] {
         let file = stage.file(name, text)?;
         let launch = server(stage, "plain")

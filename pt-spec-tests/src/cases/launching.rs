@@ -103,6 +103,19 @@ impl Role {
     }
 }
 
+/// The sides that the subject has, each about to be started.
+pub(super) fn sides(bench: &Bench) -> Vec<(Role, Launch)> {
+    let sides = bench.subject().sides;
+    let mut found = Vec::new();
+    if sides.client() {
+        found.push((Role::Client, Role::Client.launch(bench)));
+    }
+    if sides.server() {
+        found.push((Role::Server, Role::Server.launch(bench)));
+    }
+    found
+}
+
 /// A transport that is asked for by name is launched once, and nothing else is.
 pub(super) async fn launched_once(bench: &Bench, role: Role) -> Verdict {
     let said = done(role.launch(bench)).await?;
@@ -273,7 +286,7 @@ pub(super) async fn listens_first(bench: &Bench, role: Role) -> Verdict {
     Faults::prepare().await?;
     let calls = "listen,write,writev,pwrite64,sendto,sendmsg";
     let (trace, launch) = Trace::around(bench, role.launch(bench), calls)?;
-    let calls = trace.calls(launch.ready().await?).await?;
+    let calls = trace.calls(launch.ready().await?.pt).await?;
     let told = calls
         .iter()
         .position(|call| !call.starts_with("listen") && call.contains(role.keyword()));

@@ -7,9 +7,9 @@ mod orport;
 mod smethod;
 
 use super::launching::{self, only_log_and_status, run_as};
-use crate::instruments::listeners::door;
 use crate::bench::{Bench, UNUSED_ORPORT};
 use crate::case::{Case, Level, Side, run};
+use crate::instruments::listeners::door;
 use crate::instruments::wire::{A_WHILE, SOON, dial, read_to_end, write_all};
 use crate::verdict::Verdict;
 

@@ -6,12 +6,11 @@ mod interrupt;
 mod remains;
 mod stop;
 
-use super::launching::Role;
-use crate::instruments::listeners::door;
-use crate::bench::Bench;
+use super::launching::{Role, sides};
 use crate::case::Case;
+use crate::instruments::listeners::door;
 use crate::instruments::pair::Tunnel;
-use crate::instruments::parent::{Launch, Ready};
+use crate::instruments::parent::Ready;
 use crate::instruments::process::{Exit, Pt};
 use crate::instruments::socks::{Socks, greeting};
 use crate::instruments::wire::{SOON, dial, hex, read_exactly, write_all};
@@ -27,19 +26,6 @@ pub const TABLES: &[&[Case]] = &[
 
 /// What a parent waits before it kills; Arti's limit.
 const REASONABLE: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// The sides that the subject has, each about to be started.
-fn sides(bench: &Bench) -> Vec<(Role, Launch)> {
-    let sides = bench.subject().sides;
-    let mut found = Vec::new();
-    if sides.client() {
-        found.push((Role::Client, Role::Client.launch(bench)));
-    }
-    if sides.server() {
-        found.push((Role::Server, Role::Server.launch(bench)));
-    }
-    found
-}
 
 /// That it ends in the time that a parent gives it; `what` was done to it.
 async fn ends(pt: &mut Pt, what: &str) -> Verdict<Exit> {

@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, UNUSED_ORPORT};
 use crate::case::{Case, Level, Side, run};
+use crate::cases::launching::{Role, sides};
 use crate::instruments::negotiation::Negotiation;
 use crate::instruments::parent::Launch;
 use crate::instruments::process::Exit;
@@ -20,11 +21,28 @@ pub const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        id: "pt-2/no-side-at-all",
+        line: 1,
+        requirement: "A process that is asked to be neither client nor server, though a version and a state directory are set, says ENV-ERROR and exits with a code other than 0.",
+        reference: "pt-spec 3.2: one of TOR_PT_CLIENT_TRANSPORTS and TOR_PT_SERVER_TRANSPORTS is set, and 3.3.1, ENV-ERROR; goptlib",
+        check: run!(no_side_at_all),
+        ..Case::BASE
+    },
+    Case {
+        id: "pt-2/empty-list-of-the-other-side",
+        line: 1,
+        requirement: "A list of transports that is set and empty asks for nothing: with the other side's list in use, the process runs as that side.",
+        reference: "pt-spec 2 and 3.2",
+        reading: "Empty is as good as unset, as the specification says of other variables; goptlib reads it so.",
+        check: run!(empty_list_of_the_other_side),
+        ..Case::BASE
+    },
+    Case {
         id: "base3-4.2/flags-of-its-own-keep-the-mode",
         line: 2,
         requirement: "Flags that are not the PT interface's do not change it: a process with the environment of version 1 speaks version 1.",
         reference: "PT 3.0 base 4.2: the flag -ptversion is looked at first, then TOR_PT_MANAGED_TRANSPORT_VER",
-        reading: "The flags of the exec line as it was given to the suite are the ones tried; a run without any proves nothing more than version 1.",
+        reading: "The flags of the exec line as it was given to the suite are the ones tried; without any there is nothing to find out.",
         check: run!(flags_of_its_own),
         ..Case::BASE
     },
@@ -115,7 +133,28 @@ async fn one_side_per_process(bench: &Bench) -> Verdict {
     fails_with("ENV-ERROR", launch).await.map(drop)
 }
 
+async fn no_side_at_all(bench: &Bench) -> Verdict {
+    fails_with("ENV-ERROR", bench.managed()).await.map(drop)
+}
+
+async fn empty_list_of_the_other_side(bench: &Bench) -> Verdict {
+    for (role, launch) in sides(bench) {
+        let other = match role {
+            Role::Client => "TOR_PT_SERVER_TRANSPORTS",
+            Role::Server => "TOR_PT_CLIENT_TRANSPORTS",
+        };
+        let ready = launch.set(other, "").ready().await;
+        ready.map_err(|failure| failed_with(other, "", failure))?;
+    }
+    Ok(())
+}
+
 async fn flags_of_its_own(bench: &Bench) -> Verdict {
+    if bench.subject().args.is_empty() {
+        return Err(Failure::NotApplicable(
+            "the exec line has no flags".to_owned(),
+        ));
+    }
     let ready = bench.either().ready().await?;
     let version = ready.said.version.as_deref();
     ensure!(
@@ -266,6 +305,14 @@ async fn version(
         .set("TOR_PT_MANAGED_TRANSPORT_VER", list)
         .negotiate()
         .await
+}
+
+/// Tells with which value of a variable a deviation was seen.
+pub(super) fn failed_with(variable: &str, value: &str, failure: Failure) -> Failure {
+    match failure {
+        Failure::Deviation(text) => Failure::Deviation(format!("with {variable}={value}: {text}")),
+        other => other,
+    }
 }
 
 /// Starts it, expects one fatal line with this keyword on stdout as its last configuration line, and a failing exit.

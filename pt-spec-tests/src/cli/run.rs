@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::tested::{SubjectArgs, tested};
 use super::{Stop, check_folder};
 use crate::expectations::Expectations;
+use crate::instruments::leftovers;
 use crate::ledger::{self, Entry};
 use crate::report::progress::Progress;
 use crate::report::{self, Finding, Findings, Tested, json, junit, plain};
@@ -63,17 +64,23 @@ pub(super) async fn run(args: RunArgs) -> Result<u8, Stop> {
         .await
         .map_err(Stop::usage)?;
     let run = found(tested, &expectations, &entries, args.jobs, args.strict).await;
+    if args.json {
+        report::note(&plain::report(&run));
+        report::print(&json::document(&run)).map_err(Stop::suite)?;
+    } else {
+        report::print(&plain::report(&run)).map_err(Stop::suite)?;
+    }
+    // Last: a disk that is full must not take the report along.
     if let Some(file) = &args.junit {
         let written = report::write(file, &junit::document(&run));
         written
             .with_context(|| file.display().to_string())
             .map_err(Stop::suite)?;
     }
-    if args.json {
-        report::note(&plain::report(&run));
-        report::print(&json::document(&run)).map_err(Stop::suite)?;
-    } else {
-        report::print(&plain::report(&run)).map_err(Stop::suite)?;
+    if run.tested_nothing() {
+        let nothing =
+            anyhow::anyhow!("nothing was tested: no selected case concerns this executable");
+        return Err(Stop::usage(nothing));
     }
     Ok(run.exit_code())
 }
@@ -93,7 +100,10 @@ pub(super) async fn found(
     let mut findings: Vec<Finding> = Vec::with_capacity(entries.len());
     runner::run(subject, entries, jobs, |event| match event {
         Event::Started(entry) => progress.started(entry),
-        Event::Tick => progress.tick(),
+        Event::Tick => {
+            leftovers::reap();
+            progress.tick();
+        }
         Event::Finished(observed) => {
             let finding = expectations.judge(*observed);
             progress.finished(&finding);
@@ -102,6 +112,8 @@ pub(super) async fn found(
     })
     .await;
     progress.end();
+    // With every case closed, whatever is still there threw its marker away.
+    let left_behind = leftovers::sweep_all().await;
     let place = |finding: &Finding| {
         entries
             .iter()
@@ -114,5 +126,6 @@ pub(super) async fn found(
         took: since.elapsed(),
         strict,
         findings,
+        left_behind,
     }
 }

@@ -55,7 +55,9 @@ pub(super) struct SubjectArgs {
 pub(super) async fn tested(args: &SubjectArgs, table: &SubjectTable) -> Result<Tested> {
     let cwd = std::env::current_dir().context("the current directory")?;
     let mut tested = described(args, table, std::env::var_os("PATH").as_deref(), &cwd)?;
-    if let Some(command) = &table.version_command {
+    // Another executable than the file's own has another version.
+    let command = table.version_command.as_ref();
+    if let Some(command) = command.filter(|_| args.pt.is_none()) {
         tested.version = match version(command).await {
             Ok(version) => Some(version),
             Err(error) => {
@@ -84,6 +86,14 @@ fn described(
     let Some(transport) = args.transport.as_ref().or(table.transport.as_ref()) else {
         bail!("which transport? give --transport NAME, or `transport` in the [subject] table");
     };
+    if pt.trim().is_empty() {
+        bail!("--pt is empty: name an executable");
+    }
+    if !is_transport_name(transport) {
+        bail!(
+            "{transport:?} is no name of a transport: letters, digits and _ only, no digit first (pt-spec 3.1)"
+        );
+    }
     let mut line = exec_line::read(pt, path, cwd);
     line.args.extend(args.pt_arg.iter().map(Into::into));
     let bridge_args = args.args.as_ref().or(table.args.as_ref());
@@ -115,6 +125,14 @@ fn described(
         version: None,
         subject,
     })
+}
+
+/// A C identifier, as pt-spec 3.1 has it.
+fn is_transport_name(text: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !text.is_empty()
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+        && text.bytes().all(fine)
 }
 
 /// Reads `k=v;k=v`.

@@ -4,7 +4,9 @@
 //! own child; a variable in its environment tells which case it belongs to. Both are Linux's; elsewhere only process
 //! groups are ended. Bounded: a fork bomb is hunted for [`ROUNDS`] rounds.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
@@ -12,6 +14,9 @@ use crate::bench::MARKER;
 
 /// Looks for survivors; two suffice for everything that does not fork faster than it is killed.
 const ROUNDS: usize = 50;
+
+/// How many survivors are described; more say nothing more.
+const MOST_TOLD: usize = 20;
 
 /// Makes the suite the parent of whatever its descendants leave behind, forbids core files to all of them, and gives
 /// itself the descriptors for many cases side by side.
@@ -32,21 +37,57 @@ pub fn adopt() {
     let _ = setrlimit(Resource::Nofile, all);
 }
 
-/// Ends every process of one case. Gives what was still there, described, but for the `known` ones.
-pub async fn sweep(marker: &str, known: &[u32]) -> Vec<String> {
+/// Ends every process of one case: those with its marker, and those that threw it away and still stand in its folder.
+/// Gives what was still there, described, but for the `known` ones.
+pub async fn sweep(marker: &str, scratch: &Path, known: &[u32]) -> Vec<String> {
     let mark = format!("{MARKER}={marker}");
-    let marked = || {
+    let marked = |pid: u32| {
+        std::fs::read(entry(pid, "environ")).is_ok_and(|environment| {
+            environment
+                .split(|byte| *byte == 0)
+                .any(|variable| variable == mark.as_bytes())
+        })
+    };
+    let inside = |pid: u32| {
+        std::fs::read_link(entry(pid, "cwd")).is_ok_and(|folder| folder.starts_with(scratch))
+    };
+    let own = std::process::id();
+    let prey = || {
         let mut found = processes();
-        found.retain(|pid| {
-            std::fs::read(entry(*pid, "environ")).is_ok_and(|environment| {
-                environment
-                    .split(|byte| *byte == 0)
-                    .any(|variable| variable == mark.as_bytes())
-            })
-        });
+        found.retain(|pid| *pid != own && (marked(*pid) || inside(*pid)));
         found
     };
-    hunt(marked, known).await
+    hunt(prey, known).await
+}
+
+/// Reaps what was adopted and has ended, so that an executable that forks on and on does not use up the machine's
+/// process numbers. To be called now and then: what ended since the last call may still be waited for by name.
+pub fn reap() {
+    let own = std::process::id();
+    let ended: BTreeSet<u32> = processes()
+        .into_iter()
+        .filter(|pid| stat(*pid).is_some_and(|(state, parent)| state == 'Z' && parent == own))
+        .collect();
+    let before = ENDED.replace(ended.clone());
+    for pid in ended.intersection(&before).copied().filter_map(raw) {
+        if !AWAITED.with_borrow(|awaited| awaited.contains(&pid.as_raw_nonzero().get())) {
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        }
+    }
+}
+
+/// Keeps the exit status of an adopted process for whoever asks for it later.
+pub(super) fn keep_status(pid: u32) {
+    if let Some(pid) = raw(pid) {
+        AWAITED.with_borrow_mut(|awaited| awaited.insert(pid.as_raw_nonzero().get()));
+    }
+}
+
+thread_local! {
+    /// Ended children that nobody had waited for at the last look.
+    static ENDED: RefCell<BTreeSet<u32>> = const { RefCell::new(BTreeSet::new()) };
+    /// Those whose status a case will ask for.
+    static AWAITED: RefCell<BTreeSet<i32>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 /// Ends every descendant of the suite. Gives what was still there, described.
@@ -61,12 +102,21 @@ pub fn children(parent: u32) -> Vec<u32> {
     found
 }
 
+/// Sends a signal to the children of a process: what runs under a tracer, not the tracer.
+pub fn signal_children(parent: u32, signal: Signal) {
+    for child in children(parent).into_iter().filter_map(raw) {
+        // One that has ended needs none.
+        let _ = kill_process(child, signal);
+    }
+}
+
 async fn hunt(prey: impl Fn() -> Vec<u32>, known: &[u32]) -> Vec<String> {
     let mut told = Vec::new();
     let mut seen = known.to_vec();
     let mut dying = Vec::new();
     for _ in 0..ROUNDS {
         let found = prey();
+        let none = found.is_empty();
         for pid in found {
             if !seen.contains(&pid) {
                 seen.push(pid);
@@ -79,10 +129,15 @@ async fn hunt(prey: impl Fn() -> Vec<u32>, known: &[u32]) -> Vec<String> {
         }
         // Ours to reap once it is adopted; the runtime does not mind when it comes second. Another's child is not ours.
         dying.retain(|pid| matches!(waitpid(Some(*pid), WaitOptions::NOHANG), Ok(None)));
-        if dying.is_empty() {
+        if none && dying.is_empty() {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    if told.len() > MOST_TOLD {
+        let more = told.len() - MOST_TOLD;
+        told.truncate(MOST_TOLD);
+        told.push(format!("and {more} processes more"));
     }
     told
 }
@@ -119,12 +174,19 @@ fn descendants(root: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
-/// The fourth field of `/proc/PID/stat`; the second, in parentheses, may hold anything.
 fn parent_of(pid: u32) -> Option<u32> {
+    Some(stat(pid)?.1)
+}
+
+/// The state and the parent: the third and fourth field of `/proc/PID/stat`. The second, in parentheses, may hold
+/// anything.
+fn stat(pid: u32) -> Option<(char, u32)> {
     let stat = std::fs::read(entry(pid, "stat")).ok()?;
     let behind = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(&stat[behind + 1..]).ok()?;
-    rest.split_whitespace().nth(1)?.parse().ok()
+    let mut fields = rest.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.next()?.parse().ok()?))
 }
 
 fn processes() -> Vec<u32> {

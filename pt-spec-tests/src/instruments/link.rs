@@ -7,7 +7,7 @@
 
 mod carry;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::wire::{dial, listen};
+use super::wire::{dial, dial_from, listen};
 use crate::verdict::Verdict;
 
 /// The most connections at once; further ones wait to be accepted.
@@ -70,6 +70,15 @@ pub struct Link {
 impl Link {
     /// Listens on a free port of 127.0.0.1 and carries every connection on to `onward`.
     pub async fn start(onward: SocketAddr) -> Verdict<Link> {
+        Link::from(None, onward).await
+    }
+
+    /// The same; who is behind it sees the connections come from another address of loopback.
+    pub async fn start_from(source: Ipv4Addr, onward: SocketAddr) -> Verdict<Link> {
+        Link::from(Some(source), onward).await
+    }
+
+    async fn from(source: Option<Ipv4Addr>, onward: SocketAddr) -> Verdict<Link> {
         let (listener, addr) = listen().await?;
         let faults = Faults {
             delay: Duration::ZERO,
@@ -84,6 +93,7 @@ impl Link {
         });
         let counts = Arc::new(Counts::default());
         let mut tasks = JoinSet::new();
+        let onward = (source, onward);
         tasks.spawn(serve(listener, onward, watched, counts.clone()));
         Ok(Link {
             addr,
@@ -168,7 +178,7 @@ impl Counts {
 
 async fn serve(
     listener: TcpListener,
-    onward: SocketAddr,
+    onward: (Option<Ipv4Addr>, SocketAddr),
     settings: watch::Receiver<Settings>,
     counts: Arc<Counts>,
 ) {
@@ -185,13 +195,17 @@ async fn serve(
 
 async fn connect(
     near: TcpStream,
-    onward: SocketAddr,
+    onward: (Option<Ipv4Addr>, SocketAddr),
     settings: watch::Receiver<Settings>,
     counts: Arc<Counts>,
 ) {
     // A connection is told of the faults that are set while it lasts, the dial included.
     let start = *settings.borrow();
-    match dial(onward).await {
+    let far = match onward {
+        (None, onward) => dial(onward).await,
+        (Some(source), onward) => dial_from(source, onward).await,
+    };
+    match far {
         Ok(far) => carry::both_ways(near, far, start, settings, &counts).await,
         Err(_) => reset(near),
     }

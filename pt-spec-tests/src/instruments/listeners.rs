@@ -23,9 +23,23 @@ pub fn door(pt: &Pt, method: &Method) -> Verdict<SocketAddr> {
         ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         _ => {
             let bound = listening(pt.pid())?;
-            let found = bound.iter().find(|at| at.ip().is_loopback()).copied();
-            return found.ok_or_else(|| {
+            // It may listen for something else as well: the arguments tell, where they hold an address.
+            let told = |at: &&SocketAddr| {
+                let port = format!(":{}", at.port());
+                method.args.iter().any(|(_, value)| value.contains(&port))
+            };
+            let here = || {
+                let near = |at: &&SocketAddr| at.ip().is_loopback() || at.ip().is_unspecified();
+                bound.iter().filter(near)
+            };
+            let found = here().find(told).or_else(|| here().next());
+            let found = found.copied().ok_or_else(|| {
                 Failure::Deviation(format!("it announces {announced} and listens at {bound:?}"))
+            })?;
+            return Ok(if found.ip().is_unspecified() {
+                SocketAddr::new(Ipv4Addr::LOCALHOST.into(), found.port())
+            } else {
+                found
             });
         }
     };

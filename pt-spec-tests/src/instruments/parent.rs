@@ -168,10 +168,12 @@ impl Launch {
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| {
-            Failure::Deviation(format!(
-                "cannot be started: {}: {error}",
-                words[0].display()
-            ))
+            let text = format!("cannot be started: {}: {error}", words[0].display());
+            if !self.through.is_empty() || is_shortage(&error) {
+                Failure::Instrument(text)
+            } else {
+                Failure::Deviation(text)
+            }
         })?;
         let mut stdin = child.stdin.take();
         if self.stdin == Stdin::Ended {
@@ -189,7 +191,11 @@ impl Launch {
         self.stage.records.borrow_mut().push(record.clone());
         let pid = if self.orphaned {
             let found = eventually(SOON, || leftovers::children(spawned).first().copied()).await;
-            found.ok_or_else(|| Failure::Instrument("the go-between started nothing".to_owned()))?
+            let found = found.ok_or_else(|| {
+                Failure::Deviation("it ended as soon as it was started".to_owned())
+            })?;
+            leftovers::keep_status(found);
+            found
         } else {
             spawned
         };
@@ -216,4 +222,13 @@ impl Launch {
         let method = said.method(&transport)?.clone();
         Ok(Ready { pt, said, method })
     }
+}
+
+/// Whether this machine had nothing left to start a process with, which is no fault of the executable's.
+fn is_shortage(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let code = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM]
+        .iter()
+        .any(|errno| code == Some(errno.raw_os_error()))
 }

@@ -50,11 +50,11 @@ impl Socks {
         self.note(sent.unwrap_or(Ok(())));
     }
 
-    /// Sends in two segments, the second not before the first `at` bytes have been read.
+    /// Sends in two segments, the second when there was time to read the first `at` bytes.
     pub async fn send_split(&mut self, bytes: &[u8], at: usize) {
         let (first, second) = bytes.split_at(at.min(bytes.len()));
         self.send(first).await;
-        segments::until_read(&self.stream).await;
+        segments::until_read().await;
         self.send(second).await;
     }
 

@@ -4,7 +4,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::parent::{Launch, Ready};
+use rustix::process::Signal;
+
+use super::leftovers::signal_children;
+use super::parent::Launch;
+use super::process::Pt;
 use super::wire::SOON;
 use crate::bench::Bench;
 use crate::verdict::{Failure, Verdict};
@@ -33,12 +37,14 @@ impl Trace {
         Ok((Trace { file }, launch.through(&words)))
     }
 
-    /// Ends the process by its stdin and gives every call that was seen, one a line, without the process id.
-    pub async fn calls(self, mut ready: Ready) -> Verdict<Vec<String>> {
-        ready.pt.close_stdin();
-        if ready.pt.exit(SOON).await?.is_none() {
-            ready.pt.signal(rustix::process::Signal::TERM);
-            ready.pt.exit(SOON).await?;
+    /// Ends the process by its stdin, or by force, and gives every call that was seen, one a line, without the process
+    /// id.
+    pub async fn calls(self, mut pt: Pt) -> Verdict<Vec<String>> {
+        pt.close_stdin();
+        if pt.exit(SOON).await?.is_none() {
+            // strace ends behind its child, with everything written down.
+            signal_children(pt.pid(), Signal::KILL);
+            pt.exit(SOON).await?;
         }
         let text = std::fs::read_to_string(&self.file)?;
         let calls: Vec<String> = text

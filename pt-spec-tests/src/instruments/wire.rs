@@ -4,11 +4,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use crate::verdict::{Failure, Verdict};
@@ -128,6 +128,33 @@ pub async fn write_all(
 )]
 pub async fn dial(addr: SocketAddr) -> Verdict<TcpStream> {
     match timeout(SOON, TcpStream::connect(addr)).await {
+        Ok(Ok(stream)) => {
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        }
+        Ok(Err(error)) => Err(Failure::Deviation(format!(
+            "nobody accepts connections at {addr}: {error}"
+        ))),
+        Err(_) => Err(Failure::Deviation(format!(
+            "{addr} did not accept a connection within {SOON:?}"
+        ))),
+    }
+}
+
+/// The same from an address of loopback that somebody else would have.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the suite plays a client from elsewhere; it connects to what it tests"
+)]
+pub async fn dial_from(source: Ipv4Addr, addr: SocketAddr) -> Verdict<TcpStream> {
+    if !addr.is_ipv4() {
+        return Err(Failure::NotApplicable(format!(
+            "there is one address of loopback that could come to {addr}"
+        )));
+    }
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((source, 0).into())?;
+    match timeout(SOON, socket.connect(addr)).await {
         Ok(Ok(stream)) => {
             stream.set_nodelay(true)?;
             Ok(stream)

@@ -18,6 +18,7 @@ struct Document<'a> {
     strict: bool,
     exit_code: u8,
     counts: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
+    left_behind: &'a [String],
     cases: Vec<CaseRow<'a>>,
 }
 
@@ -107,6 +108,7 @@ pub fn document(run: &Findings) -> String {
         strict: run.strict,
         exit_code: run.exit_code(),
         counts,
+        left_behind: &run.left_behind,
         cases,
     };
     let mut text =

@@ -61,7 +61,7 @@ pub fn report(run: &Findings) -> String {
         .iter()
         .filter(|finding| !finding.leftovers.is_empty())
         .collect();
-    if !untidy.is_empty() {
+    if !untidy.is_empty() || !run.left_behind.is_empty() {
         line(
             &mut out,
             format_args!("Left behind, and killed after the case:"),
@@ -73,6 +73,9 @@ pub fn report(run: &Findings) -> String {
                     format_args!("  {}: {what}", finding.entry.case.id),
                 );
             }
+        }
+        for what in &run.left_behind {
+            line(&mut out, format_args!("  nobody's any more: {what}"));
         }
         out.push('\n');
     }

@@ -23,7 +23,9 @@ pub struct Progress {
 impl Progress {
     /// For a run of so many cases; a bar if stderr is a terminal.
     pub fn new(cases: usize) -> Progress {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        // A terminal that cannot move its cursor is read like a log.
+        let moves = std::env::var_os("TERM").is_some_and(|kind| kind != "dumb");
+        let bar = (moves && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(
                 u64::try_from(cases).ok(),
                 ProgressDrawTarget::stderr_with_hz(4),

@@ -165,7 +165,23 @@ async fn one_whose_daemon_holds_no_pipe() {
 
 #[tokio::test]
 async fn one_whose_daemon_has_no_environment() {
-    script("env -i setsid setsid $here/sleep 1000 & echo VERSION 1").await;
+    let document = script("env -i setsid setsid $here/sleep 1000 & echo VERSION 1").await;
+    let cases = document["cases"].as_array().expect("an array");
+    let told = cases
+        .iter()
+        .filter(|case| case["leftovers"].to_string().contains("sleep"));
+    assert!(told.count() > 5, "its cases name the daemon: {document:#}");
+}
+
+#[tokio::test]
+async fn one_that_locks_its_folders() {
+    script("mkdir -p $HOME/a/b; chmod 0 $HOME/a $HOME; exec $here/sleep 1000").await;
+}
+
+#[tokio::test]
+async fn one_that_ends_without_a_word() {
+    let document = script("exit 0").await;
+    assert!(!document.to_string().contains("conforms"), "{document:#}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! User name and password as one text.
 
-use super::{BASE, NONE, accepts, each_accepts, each_refuses, needed, refuses};
+use super::{BASE, NONE, accepts, each_accepts, each_refuses, judged, needed, refuses};
 use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
 use crate::cases::socks5::{Port, accepted, bridge_of, granted, round_trip};
@@ -9,7 +9,7 @@ use crate::instruments::socks::{credentials, encode};
 use crate::verdict::{Failure, Verdict, ensure};
 
 /// What a field of RFC 1929 holds at most.
-const FIELD: usize = 255;
+pub(super) const FIELD: usize = 255;
 
 /// The cases, in the ledger's order.
 pub(super) const CASES: &[Case] = &[
@@ -29,6 +29,16 @@ pub(super) const CASES: &[Case] = &[
         reference: "pt-spec 3.5",
         reading: "Seen by a backslash that would otherwise escape the NUL.",
         check: run!(a_nul_is_no_password),
+        ..BASE
+    },
+    Case {
+        id: "pt-3.5/other-passwords-are-text",
+        line: 98,
+        level: Level::Should,
+        requirement: "A password that ends in a NUL, or has more than one, is text as any other.",
+        reference: "pt-spec 3.5: only a password of a single NUL stands for none",
+        reading: "No parent sends it. Seen by backslashes before such a password, where those are taken before any character.",
+        check: run!(other_passwords_are_text),
         ..BASE
     },
     Case {
@@ -78,6 +88,20 @@ async fn a_nul_is_no_password(bench: &Bench) -> Verdict {
     accepts(&port, br"key=value\", b"\\").await
 }
 
+async fn other_passwords_are_text(bench: &Bench) -> Verdict {
+    let port = Port::start(bench).await?;
+    if !judged(&port, br"key=v\alue", NONE).await? {
+        return Err(Failure::NotApplicable(
+            "it refuses a backslash before a character that needs none".to_owned(),
+        ));
+    }
+    // A text without the password would end in the backslash.
+    accepts(&port, br"key=value\", b"\0\0").await?;
+    accepts(&port, br"key=value\", b"a\0").await?;
+    // What stands behind a NUL counts as well: an item without an equals sign.
+    refuses(&port, b"key=value", b"\0;item").await
+}
+
 async fn one_text(bench: &Bench) -> Verdict {
     let port = Port::start(bench).await?;
     each_accepts(&port, cuts(br"key=value;second=va\;l\\ue;third=3")).await?;
@@ -124,7 +148,7 @@ fn text_of(length: usize) -> Vec<u8> {
 }
 
 /// Opens a tunnel with these credentials.
-async fn leads_to_the_bridge(pair: &Pair, user: &[u8], password: &[u8]) -> Verdict {
+pub(super) async fn leads_to_the_bridge(pair: &Pair, user: &[u8], password: &[u8]) -> Verdict {
     let mut socks = Port::of(pair).greeted(&[0, 2], 2).await?;
     socks.send(&credentials(user, password)).await;
     let what = super::shown(user, password);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{BASE, needed};
+use super::fields::{FIELD, leads_to_the_bridge};
+use super::{BASE, NONE, needed};
 use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
 use crate::cases::socks5::{Port, bridge_of, closed, granted, round_trip, well_formed};
@@ -36,6 +37,28 @@ pub(super) const CASES: &[Case] = &[
         ..BASE
     },
     Case {
+        id: "pt-3.5/escapes-are-undone",
+        line: 99,
+        side: Side::Both,
+        limit: Duration::from_secs(100),
+        requirement: "A backslash before an equals sign, a semicolon or another backslash is gone when an argument comes to the transport.",
+        reference: "pt-spec 3.5",
+        reading: "Seen by the arguments of a bridge, where their values have such characters, and the transport minds them.",
+        check: run!(escapes_are_undone),
+        ..BASE
+    },
+    Case {
+        id: "pt-3.5/needless-escapes-are-undone",
+        line: 99,
+        level: Level::Should,
+        side: Side::Both,
+        limit: Duration::from_secs(100),
+        requirement: "A backslash before a character that needs none is gone when an argument comes to the transport.",
+        reference: "pt-spec 3.5; goptlib",
+        reading: "The text does not say it, and no parent sends it. Seen by the arguments of a bridge, where the transport minds them.",
+        check: run!(needless_escapes_are_undone),
+    },
+    Case {
         id: "pt-3.5/unknown-arguments",
         line: 104,
         requirement: "Arguments that the transport does not know pass the authentication step; whether it minds them shows in the reply to CONNECT.",
@@ -58,9 +81,9 @@ pub(super) const CASES: &[Case] = &[
         line: 104,
         side: Side::Both,
         limit: Duration::from_secs(100),
-        requirement: "Where the arguments of a bridge are wrong, CONNECT gets a reply that tells a failure, and the connection is closed.",
+        requirement: "Where the arguments of a bridge are wrong, CONNECT gets the reply 01, and the connection is closed.",
         reference: "pt-spec 3.5; RFC 1928 6; obfs4proxy replies 01 (measured)",
-        reading: "A transport without a handshake cannot tell; what it grants does not get through, and the case does not apply.",
+        reading: "No other code fits, unless the arguments hold an address, which may be out of reach then. A transport without a handshake cannot tell; what it grants does not get through, and the case does not apply.",
         check: run!(wrong_arguments),
         ..BASE
     },
@@ -92,6 +115,62 @@ async fn first_of_repeated_keys(bench: &Bench) -> Verdict {
     round_trip(&mut socks, &pair.bridge.orport).await
 }
 
+async fn escapes_are_undone(bench: &Bench) -> Verdict {
+    undone(bench, |byte| b"=;\\".contains(&byte)).await
+}
+
+async fn needless_escapes_are_undone(bench: &Bench) -> Verdict {
+    undone(bench, |_| true).await
+}
+
+/// Opens a tunnel with the arguments of a bridge, a backslash before all the characters of keys and values that are
+/// `chosen`.
+async fn undone(bench: &Bench, chosen: impl Fn(u8) -> bool) -> Verdict {
+    let pair = Pair::start(bench).await?;
+    let args = &pair.bridge.args;
+    needed(args)?;
+    let words = || args.iter().flat_map(|(key, value)| [key, value]);
+    if !words().any(|word| word.bytes().any(&chosen)) {
+        return Err(Failure::NotApplicable(
+            "the arguments have no character that needs a backslash".to_owned(),
+        ));
+    }
+    let escaped = |word: &str| {
+        let bytes = word.bytes();
+        let with = bytes.flat_map(|byte| chosen(byte).then_some(b'\\').into_iter().chain([byte]));
+        with.collect::<Vec<u8>>()
+    };
+    let items: Vec<_> = args
+        .iter()
+        .map(|(key, value)| [escaped(key), escaped(value)].join(&b'='))
+        .collect();
+    let text = items.join(&b';');
+    if text.len() > LONGEST {
+        return Err(Failure::NotApplicable(
+            "the arguments are too long for so many backslashes".to_owned(),
+        ));
+    }
+    says(&pair, &text).await?;
+    // That proves nothing where other values lead there as well.
+    match says(&pair, &encode(&spoilt(args))).await {
+        Ok(()) => Err(Failure::NotApplicable(
+            "the transport takes any arguments".to_owned(),
+        )),
+        Err(Failure::Deviation(_)) => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
+/// Opens a tunnel with these arguments, as tor cuts them.
+async fn says(pair: &Pair, text: &[u8]) -> Verdict {
+    match text.split_at_checked(FIELD) {
+        Some((user, password)) if !password.is_empty() => {
+            leads_to_the_bridge(pair, user, password).await
+        }
+        _ => leads_to_the_bridge(pair, text, NONE).await,
+    }
+}
+
 async fn unknown_arguments(bench: &Bench) -> Verdict {
     let port = Port::start(bench).await?;
     let args = vec![("no-transport-has-this".to_owned(), "1".to_owned())];
@@ -116,7 +195,19 @@ async fn missing_arguments(bench: &Bench) -> Verdict {
 
 async fn wrong_arguments(bench: &Bench) -> Verdict {
     let pair = Pair::start(bench).await?;
-    refused(&pair).await.map(drop)
+    let reply = refused(&pair).await?;
+    let port = pair.bridge.door.port().to_string();
+    // Arguments that hold an address lead nowhere when they are wrong.
+    let dialled = pair
+        .bridge
+        .args
+        .iter()
+        .any(|(_, value)| value.contains(&port));
+    ensure!(
+        reply.code == 1 || dialled && (3..=5).contains(&reply.code),
+        "expected 01, the reply to wrong arguments is {reply}"
+    );
+    Ok(())
 }
 
 async fn wrong_arguments_are_named(bench: &Bench) -> Verdict {

@@ -8,11 +8,10 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::bench::Bench;
-use crate::instruments::leftovers::children;
-use crate::instruments::negotiation::Args;
+use crate::bench::{Bench, BridgeArgs};
+use crate::instruments::leftovers::signal_children;
 use crate::instruments::parent::{Launch, Ready};
 use crate::instruments::socks::{self, Reply, Target};
 use crate::instruments::trace::find;
@@ -24,7 +23,7 @@ pub(super) struct Cage {
     file: PathBuf,
     /// The client; its process is strace.
     pub(super) ready: Ready,
-    args: Args,
+    args: BridgeArgs,
 }
 
 /// What it tried.
@@ -65,17 +64,11 @@ impl Cage {
     /// Ends the client, and tells what it tried.
     pub(super) async fn open(mut self, far: SocketAddr) -> Verdict<Tried> {
         // The launched process is strace, which ends behind its child.
-        for child in children(self.ready.pt.pid()).into_iter().filter_map(raw) {
-            let _ = kill_process(child, Signal::KILL);
-        }
+        signal_children(self.ready.pt.pid(), Signal::KILL);
         self.ready.pt.close_stdin();
         self.ready.pt.exit(SOON).await?;
         Ok(tried(&fs::read_to_string(&self.file)?, far))
     }
-}
-
-fn raw(pid: u32) -> Option<Pid> {
-    Pid::from_raw(i32::try_from(pid).ok()?)
 }
 
 /// strace in front of a launch: it tells of every bind and connect, and fails every connect before the kernel sees it.

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
 
 use super::cage::Cage;
+use super::sides;
 use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
 use crate::cases::version::fails_with;
@@ -300,8 +301,10 @@ async fn v6_malformed(bench: &Bench) -> Verdict {
 
 async fn malformed(bench: &Bench, variable: &str, values: [&str; 6]) -> Verdict {
     for value in values {
-        let said = fails_with("ENV-ERROR", bench.either().set(variable, value)).await;
-        said.map_err(|failure| Failure::Deviation(format!("{variable}={value}: {failure}")))?;
+        for launch in sides(bench) {
+            let said = fails_with("ENV-ERROR", launch.set(variable, value)).await;
+            said.map_err(|failure| failure.when(format_args!("{variable}={value}")))?;
+        }
     }
     Ok(())
 }

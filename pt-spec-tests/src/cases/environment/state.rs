@@ -11,6 +11,7 @@ use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
 use crate::cases::version::fails_with;
 use crate::instruments::folder::tree;
+use crate::instruments::listeners::door;
 use crate::instruments::pair::Pair;
 use crate::instruments::parent::Launch;
 use crate::instruments::process::Pt;
@@ -41,8 +42,9 @@ pub(super) const CASES: &[Case] = &[
     Case {
         id: "pt-3.2.1/state-folder-need-not-exist",
         line: 14,
+        level: Level::Should,
         requirement: "A state folder that does not exist, nor the folder above it, keeps no transport from being launched.",
-        reference: "pt-spec 3.2.1: the directory is not required to exist when the PT is launched",
+        reference: "pt-spec 3.2.1: the directory is not required to exist when the PT is launched, and a PT SHOULD be able to create it",
         check: run!(folder_need_not_exist),
         ..Case::BASE
     },
@@ -171,9 +173,7 @@ async fn any_path(bench: &Bench) -> Verdict {
             create(&above)?;
             let ready = launch.state(above.join(name)).ready().await;
             let mut pt = ready
-                .map_err(|failure| {
-                    Failure::Deviation(format!("with the path {name:?}: {failure}"))
-                })?
+                .map_err(|failure| failure.when(format_args!("with the path {name:?}")))?
                 .pt;
             end(&mut pt).await?;
             let named = above.join(name.trim_end_matches('/'));
@@ -199,7 +199,7 @@ async fn folder_is_shared(bench: &Bench) -> Verdict {
         for _ in 0..2 {
             let launch = sides(bench).swap_remove(side).state(&folder);
             let ready = launch.ready().await?;
-            dial(ready.method.addr).await?;
+            dial(door(&ready.pt, &ready.method)?).await?;
             running.push(ready.pt);
         }
         for pt in &mut running {
@@ -248,8 +248,8 @@ async fn files_stay(bench: &Bench) -> Verdict {
         let (trace, launch) = Trace::around(bench, launch, "%file,bind")?;
         let ready = launch.ready().await?;
         // A caller who says nothing.
-        drop(dial(ready.method.addr).await?);
-        for call in trace.calls(ready).await? {
+        drop(dial(door(&ready.pt, &ready.method)?).await?);
+        for call in trace.calls(ready.pt).await? {
             for path in changed(&call) {
                 let path = bench.scratch().join("cwd").join(path);
                 ensure!(

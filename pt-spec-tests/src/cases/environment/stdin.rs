@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::sides;
 use crate::bench::Bench;
 use crate::case::{Case, Level, run};
+use crate::instruments::listeners::door;
 use crate::instruments::parent::{Ready, Stdin};
 use crate::instruments::process::Pt;
 use crate::instruments::wire::{A_WHILE, SOON, dial};
@@ -85,9 +86,9 @@ pub(super) const CASES: &[Case] = &[
     Case {
         id: "pt-3.2.1/stdin-is-drained",
         line: 20,
-        level: Level::Should,
         requirement: "With TOR_PT_EXIT_ON_STDIN_CLOSE=1 stdin is read as fast as the parent writes, and its end is seen behind any number of bytes.",
-        reference: "pt-spec 3.4: the process monitors stdin; a full pipe would stop the parent and hide the end",
+        reference: "pt-spec 3.2.1 and 3.4: the process monitors stdin; a full pipe would stop the parent and hide the end",
+        reading: "No end can be noticed behind bytes that are not read.",
         limit: PATIENT,
         check: run!(stdin_is_drained),
         ..Case::BASE
@@ -132,9 +133,7 @@ async fn only_with_1(bench: &Bench) -> Verdict {
     let mut within = A_WHILE;
     for (value, ready) in &mut running {
         stays(ready, within).await.map_err(|failure| {
-            Failure::Deviation(format!(
-                "with the value {value:?} and stdin closed: {failure}"
-            ))
+            failure.when(format_args!("with the value {value:?} and stdin closed"))
         })?;
         within = Duration::ZERO;
     }
@@ -147,7 +146,7 @@ async fn stays(ready: &mut Ready, within: Duration) -> Verdict {
     if let Some(exit) = ended {
         return Err(Failure::Deviation(format!("the process has ended: {exit}")));
     }
-    dial(ready.method.addr).await.map(drop)
+    dial(door(&ready.pt, &ready.method)?).await.map(drop)
 }
 
 async fn close_ends_it(bench: &Bench) -> Verdict {
@@ -198,7 +197,7 @@ async fn data_means_nothing(bench: &Bench) -> Verdict {
             // A process that does not care for its stdin may have closed it.
             ready.pt.write_stdin(data, SOON).await;
             stays(&mut ready, A_WHILE).await.map_err(|failure| {
-                Failure::Deviation(format!("after {} bytes on stdin: {failure}", data.len()))
+                failure.when(format_args!("after {} bytes on stdin", data.len()))
             })?;
         }
     }

@@ -28,7 +28,7 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
-        id: "tor-transports/unknown-flags",
+        id: "unix-getopt/unknown-flags",
         line: 25,
         level: Level::Should,
         requirement: "An option on the command line that it does not know makes the process exit with a code other than 0 and say which on stderr.",

@@ -4,7 +4,7 @@
 //! conversation with the Extended ORPort, and that address. Can go wrong: a transport that does not dial its bridge's
 //! address never comes this way.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -28,8 +28,12 @@ pub(super) struct Reached {
     _way: JoinSet<()>,
 }
 
-/// Comes to the server at `bridge` from an address of one's choosing.
-pub(super) async fn reach(scene: &Scene, bridge: SocketAddr, source: IpAddr) -> Verdict<Reached> {
+/// Comes to the server at `bridge` from an address of one's choosing, whose port is 0.
+pub(super) async fn reach(
+    scene: &Scene,
+    bridge: SocketAddr,
+    source: SocketAddr,
+) -> Verdict<Reached> {
     let (listener, addr) = listen().await?;
     let (tell, mut told) = oneshot::channel();
     let mut way = JoinSet::new();
@@ -65,7 +69,7 @@ pub(super) async fn reach(scene: &Scene, bridge: SocketAddr, source: IpAddr) -> 
 async fn join(
     listener: TcpListener,
     bridge: SocketAddr,
-    source: IpAddr,
+    source: SocketAddr,
 ) -> std::io::Result<(TcpStream, TcpStream)> {
     let (near, _) = listener.accept().await?;
     let socket = if source.is_ipv4() {
@@ -73,6 +77,6 @@ async fn join(
     } else {
         TcpSocket::new_v6()?
     };
-    socket.bind((source, 0).into())?;
+    socket.bind(source)?;
     Ok((near, socket.connect(bridge).await?))
 }

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
-use crate::instruments::orport::{Conversation, DENY, OKAY, server_hash};
-use crate::instruments::pair::Pair;
+use crate::instruments::orport::{Conversation, DENY, ExtOrPort, OKAY, Script, server_hash};
+use crate::instruments::pair::{Bridge, Pair};
 use crate::instruments::wire::{self, A_WHILE, Ended, SOON, hex, read_to_end, write_all};
 use crate::verdict::{Failure, Verdict, deviation, ensure};
 
 use super::authentication::impostor;
-use super::scene::{EXCHANGE, HELLO, Scene, carries, closed, expect, left, turned_away};
+use super::scene::{self, EXCHANGE, HELLO, Scene, carries, closed, expect, left, turned_away};
 
 /// The cases.
 pub(super) const CASES: &[Case] = &[
@@ -64,7 +64,7 @@ pub(super) const CASES: &[Case] = &[
         limit: Duration::from_secs(60),
         requirement: "A tor that stays silent at any point of the exchange is given up after some seconds, and the client's connection with it.",
         reference: "goptlib gives the exchange 5 s",
-        reading: "Any limit up to 20 s passes.",
+        reading: "Any limit up to 20 s passes: no text names one, and tor's own patience is longer. That of goptlib is 5 s.",
         check: run!(limit_for_the_exchange),
     },
     Case {
@@ -75,7 +75,7 @@ pub(super) const CASES: &[Case] = &[
         limit: Duration::from_secs(60),
         requirement: "The limit is for the exchange as a whole: a byte now and then does not lengthen it.",
         reference: "goptlib sets one deadline for the exchange",
-        reading: "Any limit up to 20 s passes.",
+        reading: "Any limit up to 20 s passes: no text names one, and tor's own patience is longer. That of goptlib is 5 s.",
         check: run!(limit_is_for_all),
     },
     Case {
@@ -87,6 +87,17 @@ pub(super) const CASES: &[Case] = &[
         reference: "obfs4proxy and lyrebird dial after the handshake; a prober would otherwise cause connections, and tor would count it as a client",
         check: run!(dialled_after_the_handshake),
         ..Case::BASE
+    },
+    Case {
+        id: "pt-2/extended-port-is-dialled-after-the-handshake",
+        line: 125,
+        level: Level::Should,
+        side: Side::Server,
+        limit: Duration::from_secs(60),
+        requirement: "A connection whose transport handshake has not succeeded does not make the server dial the Extended ORPort.",
+        reference: "obfs4proxy and lyrebird dial after the handshake; tor would be told of a client that is none",
+        reading: "A transport that takes any bytes for payload has no handshake.",
+        check: run!(extended_dialled_after_the_handshake),
     },
     Case {
         id: "pt-2/refusing-orport-ends-the-client",
@@ -258,12 +269,7 @@ const GARBAGE: [&[u8]; 4] = [b"", b"\0", b"GET / HTTP/1.0\r\n\r\n", &[0xa5; 3000
 
 async fn dialled_after_the_handshake(bench: &Bench) -> Verdict {
     let bridge = bench.bridge().await?;
-    let mut probes = Vec::new();
-    for garbage in GARBAGE {
-        let mut probe = wire::dial(bridge.addr).await?;
-        let _ = write_all(&mut probe, garbage, SOON).await;
-        probes.push(probe);
-    }
+    let _probes = probe(bridge.door).await?;
     let mut dialled = 0;
     let mut payload = false;
     while let Ok(mut tor) = bridge.orport.accept(A_WHILE).await {
@@ -271,6 +277,40 @@ async fn dialled_after_the_handshake(bench: &Bench) -> Verdict {
         // Which of the probes it was does not matter: a transport that takes one of them for payload has no handshake.
         payload |= !read_to_end(&mut tor, A_WHILE).await.0.is_empty();
     }
+    not_dialled(dialled, payload, "ORPort")
+}
+
+async fn extended_dialled_after_the_handshake(bench: &Bench) -> Verdict {
+    let ext = ExtOrPort::listen(bench.scratch()).await?;
+    let bridge = Bridge::start(bench, |server| scene::extended(server, &ext)).await?;
+    let _probes = probe(bridge.door).await?;
+    let mut dialled = 0;
+    let mut payload = false;
+    while let Ok(mut server) = ext.accept(A_WHILE).await {
+        dialled += 1;
+        // How well it introduces itself is for other cases.
+        if server.authenticate(&Script::default()).await.is_ok()
+            && server.introduction().await.is_ok()
+        {
+            server.answer(OKAY, b"").await;
+            payload |= !read_to_end(&mut server.stream, A_WHILE).await.0.is_empty();
+        }
+    }
+    not_dialled(dialled, payload, "Extended ORPort")
+}
+
+/// Sends every kind of garbage, on a connection each, which stay open.
+async fn probe(door: SocketAddr) -> Verdict<Vec<TcpStream>> {
+    let mut probes = Vec::new();
+    for garbage in GARBAGE {
+        let mut probe = wire::dial(door).await?;
+        let _ = write_all(&mut probe, garbage, SOON).await;
+        probes.push(probe);
+    }
+    Ok(probes)
+}
+
+fn not_dialled(dialled: usize, payload: bool, port: &str) -> Verdict {
     if payload {
         return Err(Failure::NotApplicable(
             "the transport has no handshake: it takes any bytes for payload".to_owned(),
@@ -278,7 +318,7 @@ async fn dialled_after_the_handshake(bench: &Bench) -> Verdict {
     }
     ensure!(
         dialled == 0,
-        "{dialled} of {} probes made the server dial the ORPort",
+        "{dialled} of {} probes made the server dial the {port}",
         GARBAGE.len()
     );
     Ok(())

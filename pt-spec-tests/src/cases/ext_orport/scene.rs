@@ -38,12 +38,7 @@ impl Scene {
         change: impl FnOnce(Launch) -> Launch,
     ) -> Verdict<Scene> {
         let ext = ExtOrPort::listen(bench.scratch()).await?;
-        let server = |launch: Launch| {
-            let launch = launch
-                .set("TOR_PT_EXTENDED_SERVER_PORT", ext.addr().to_string())
-                .set("TOR_PT_AUTH_COOKIE_FILE", ext.cookie_file());
-            change(launch)
-        };
+        let server = |launch: Launch| change(extended(launch, &ext));
         let pair = Pair::start_with(bench, server, |client| client).await?;
         Ok(Scene { pair, ext })
     }
@@ -76,6 +71,13 @@ impl Scene {
         let server = self.ext.welcome().await?;
         carries(app, server).await
     }
+}
+
+/// A server that is told of an Extended ORPort.
+pub(super) fn extended(server: Launch, ext: &ExtOrPort) -> Launch {
+    server
+        .set("TOR_PT_EXTENDED_SERVER_PORT", ext.addr().to_string())
+        .set("TOR_PT_AUTH_COOKIE_FILE", ext.cookie_file())
 }
 
 /// Plays tor's side of the authentication; that the server does not go along is a deviation.

@@ -3,23 +3,23 @@
 //! In: a launch. Out: all that it said until it was ended. How it takes each single thing is the matter of other
 //! sections.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::net::TcpStream;
 
 use crate::bench::Bench;
 use crate::instruments::grammar;
+use crate::instruments::listeners::door;
 use crate::instruments::negotiation::Args;
 use crate::instruments::output::Line;
 use crate::instruments::parent::Ready;
 use crate::instruments::process::Pt;
 use crate::instruments::socks::{self, Socks, Target};
 use crate::instruments::upstream::dead_address;
-use crate::instruments::wire::{A_WHILE, SOON, dial, read_to_end};
-use crate::verdict::{Failure, Verdict};
+use crate::instruments::wire::{A_WHILE, SOON, dial, dial_from, read_to_end};
+use crate::verdict::Verdict;
 
 /// For cases in which a process may be slow to answer many times, and slow to end.
 pub(super) const PATIENT: Duration = Duration::from_secs(90);
@@ -87,7 +87,7 @@ pub(super) async fn all(bench: &Bench, patience: Duration) -> Verdict<Vec<Said>>
     if bench.subject().sides.server() {
         let orport = dead_address()?;
         let ready = bench.server(orport.addr()).ready().await?;
-        strangers(ready.method.addr, None).await?;
+        strangers(door(&ready.pt, &ready.method)?, None).await?;
         said.push(over(ready, Role::Server, patience).await?);
     }
     Ok(said)
@@ -131,7 +131,7 @@ async fn client(bench: &Bench, patience: Duration) -> Verdict<Said> {
 }
 
 /// Strangers who connect to a server, and know nothing of its transport.
-pub(super) async fn strangers(server: SocketAddr, from: Option<IpAddr>) -> Verdict {
+pub(super) async fn strangers(server: SocketAddr, from: Option<Ipv4Addr>) -> Verdict {
     drop(stranger(server, from).await?);
     for bytes in [FOREIGN.as_bytes(), b"GET / HTTP/1.0\r\n\r\n", &[0x16; 600]] {
         let mut stream = stranger(server, from).await?;
@@ -146,21 +146,10 @@ pub(super) async fn strangers(server: SocketAddr, from: Option<IpAddr>) -> Verdi
     Ok(())
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "towards the executable, from an address of loopback"
-)]
-async fn stranger(server: SocketAddr, from: Option<IpAddr>) -> Verdict<TcpStream> {
-    let Some(from) = from else {
-        return dial(server).await;
-    };
-    let socket = TcpSocket::new_v4()?;
-    socket.bind((from, 0).into())?;
-    match timeout(SOON, socket.connect(server)).await {
-        Ok(stream) => Ok(stream?),
-        Err(_) => Err(Failure::Deviation(format!(
-            "{server} did not accept a connection within {SOON:?}"
-        ))),
+async fn stranger(server: SocketAddr, from: Option<Ipv4Addr>) -> Verdict<TcpStream> {
+    match from {
+        None => dial(server).await,
+        Some(from) => dial_from(from, server).await,
     }
 }
 

@@ -4,14 +4,15 @@ use tokio::task::JoinSet;
 
 use super::mischief::{self, FOREIGN, PATIENT, Role, Said, all, end, over};
 use crate::bench::{Bench, UNUSED_ORPORT};
-use crate::case::{Case, Level, Side, run};
+use crate::case::{Case, Level, run};
 use crate::instruments::grammar;
+use crate::instruments::listeners::door;
 use crate::instruments::output::Line;
 use crate::instruments::parent::Launch;
 use crate::instruments::socks::{self, Target};
 use crate::instruments::trace::Trace;
 use crate::instruments::upstream::dead_address;
-use crate::instruments::wire::{A_WHILE, SOON};
+use crate::instruments::wire::{A_WHILE, SOON, dial, write_all};
 use crate::verdict::{Failure, Verdict, ensure};
 
 /// The cases, in the ledger's order.
@@ -75,10 +76,9 @@ pub(super) const CASES: &[Case] = &[
     Case {
         id: "pt-3.3/lines-do-not-mix",
         line: 74,
-        side: Side::Client,
         requirement: "Lines about things that happen at the same time do not run into each other.",
         reference: "pt-spec 3.3",
-        reading: "Seen with 64 connections to bridges that refuse.",
+        reading: "Seen with 64 connections, of a client to bridges that refuse, and of strangers to a server.",
         limit: PATIENT,
         check: run!(lines_do_not_mix),
         ..Case::BASE
@@ -228,6 +228,35 @@ async fn lines_are_flushed(bench: &Bench) -> Verdict {
 }
 
 async fn lines_do_not_mix(bench: &Bench) -> Verdict {
+    if bench.subject().sides.client() {
+        lawful(&busy_client(bench).await?.out)?;
+    }
+    if bench.subject().sides.server() {
+        lawful(&busy_server(bench).await?.out)?;
+    }
+    Ok(())
+}
+
+/// A server to which strangers come, all at once; where it takes them for clients, its ORPort refuses them.
+async fn busy_server(bench: &Bench) -> Verdict<Said> {
+    let orport = dead_address()?;
+    let ready = bench.server(orport.addr()).ready().await?;
+    let door = door(&ready.pt, &ready.method)?;
+    let mut strangers = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        strangers.spawn_local(async move {
+            let mut stream = dial(door).await?;
+            // It may hang up at any time.
+            let _ = write_all(&mut stream, FOREIGN.as_bytes(), SOON).await;
+            stream.set_zero_linger()?;
+            Verdict::Ok(())
+        });
+    }
+    while strangers.join_next().await.is_some() {}
+    over(ready, Role::Server, A_WHILE).await
+}
+
+async fn busy_client(bench: &Bench) -> Verdict<Said> {
     let args = bench.bridge_args().await?;
     let ready = bench.client().ready().await?;
     let nobody = dead_address()?;
@@ -240,8 +269,7 @@ async fn lines_do_not_mix(bench: &Bench) -> Verdict {
     }
     // How each of them ends is not the matter.
     while attempts.join_next().await.is_some() {}
-    let said = over(ready, Role::Client, A_WHILE).await?;
-    lawful(&said.out)
+    over(ready, Role::Client, A_WHILE).await
 }
 
 async fn one_write_a_line(bench: &Bench) -> Verdict {
@@ -250,14 +278,14 @@ async fn one_write_a_line(bench: &Bench) -> Verdict {
         let (trace, launch) = Trace::around(bench, launch, "write,writev")?;
         let ready = launch.ready().await?;
         if ready.method.protocol.is_empty() {
-            mischief::strangers(ready.method.addr, None).await?;
+            mischief::strangers(door(&ready.pt, &ready.method)?, None).await?;
         } else {
             let nobody = dead_address()?;
             let target = Target::Ip(nobody.addr());
             // Any reply will do.
             let _ = socks::open(ready.method.addr, &Vec::new(), &target, SOON).await;
         }
-        for (whole, call) in judged(&trace.calls(ready).await?) {
+        for (whole, call) in judged(&trace.calls(ready.pt).await?) {
             seen += 1;
             ensure!(whole, "a write that does not end in a line feed: {call}");
         }

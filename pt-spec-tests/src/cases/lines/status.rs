@@ -14,7 +14,7 @@ pub(super) const CASES: &[Case] = &[
         line: 82,
         requirement: "A STATUS line has TRANSPORT or TYPE, and at least one pair <K>=<V> more; values with blanks stand in quotes.",
         reference: "pt-spec 3.3.5; tor and goptlib write STATUS TYPE=version, too",
-        reading: "A bare word is a value, as in the examples of the specification.",
+        reading: "Nobody has to write one, but one that is written has the form of the section. A bare word is a value, as in its examples.",
         limit: PATIENT,
         check: run!(status_format),
         ..Case::BASE

@@ -191,7 +191,7 @@ async fn watch(bench: &Bench, closes: bool) -> Verdict<Vec<Seen>> {
     let bridge = bench.bridge().await?;
     let mut tasks = JoinSet::new();
     for (at, probe) in probes(closes).into_iter().enumerate() {
-        let addr = bridge.addr;
+        let addr = bridge.door;
         tasks.spawn_local(async move { Ok::<_, Failure>((at, made(probe, addr, end).await?)) });
     }
     let all = async {

@@ -1,6 +1,6 @@
 //! What a proxy hears, and that a tunnel comes about through it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -66,6 +66,16 @@ pub(super) const CASES: &[Case] = &[
         ..BASE
     },
     Case {
+        id: "tor-transports/http-credentials-are-verbatim",
+        line: 39,
+        level: Level::Real,
+        side: Side::Both,
+        requirement: "An http proxy is told user name and password as they stand before the last `@`, without decoding.",
+        reference: "tor puts HTTPSProxyAuthenticator into the URI as it is (transports.c, measured)",
+        check: run!(http_credentials_are_verbatim),
+        ..BASE
+    },
+    Case {
         id: "rfc1929-2/credentials-for-a-socks5-proxy",
         line: 40,
         side: Side::Both,
@@ -104,6 +114,9 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
+/// Another bridge, in a network of documentation (RFC 5737): a proxy of ours takes everybody to the one that there is.
+const OTHER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 9), 443));
+
 /// A bridge, a proxy that leads to it, and a client that was told of the proxy.
 pub(super) struct Route {
     bridge: Bridge,
@@ -116,7 +129,7 @@ impl Route {
     /// Starts all three; `user` is what stands before the `@` of the URI.
     pub(super) async fn start(bench: &Bench, kind: Kind, user: &str) -> Verdict<Route> {
         let bridge = bench.bridge().await?;
-        let proxy = Upstream::start(kind, Behaviour::Relay(bridge.addr)).await?;
+        let proxy = Upstream::start(kind, Behaviour::Relay(bridge.door)).await?;
         Route::with(bench, bridge, proxy, kind, user).await
     }
 
@@ -137,9 +150,15 @@ impl Route {
         })
     }
 
-    /// Where the bridge is.
-    pub(super) fn bridge(&self) -> SocketAddr {
-        self.bridge.addr
+    /// Whether the proxy is asked for the same place whatever the request says: the transport's arguments lead there.
+    pub(super) async fn leads_elsewhere(&self, place: &str) -> Verdict<bool> {
+        for target in [OTHER, self.bridge.addr] {
+            let visit = self.tunnel(&Target::Ip(target)).await?;
+            if visit.target != place {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Opens a tunnel and makes sure that it leads to the bridge; what the proxy was told.
@@ -162,14 +181,15 @@ impl Route {
         Ok(visit)
     }
 
-    /// A tunnel to the bridge by its address, which has to be what the proxy is asked for.
+    /// A tunnel to the bridge by its address, which has to be what the proxy is asked for, unless requests do not
+    /// decide that.
     async fn to_the_bridge(&self) -> Verdict<Visit> {
-        let visit = self.tunnel(&Target::Ip(self.bridge())).await?;
+        let bridge = self.bridge.addr;
+        let visit = self.tunnel(&Target::Ip(bridge)).await?;
         ensure!(
-            visit.target == self.bridge().to_string(),
-            "the proxy is asked for {}, the bridge is at {}",
-            visit.target,
-            self.bridge()
+            visit.target == bridge.to_string() || self.leads_elsewhere(&visit.target).await?,
+            "the proxy is asked for {}, the bridge is at {bridge}",
+            visit.target
         );
         Ok(visit)
     }
@@ -212,7 +232,7 @@ async fn through_a_socks4a_proxy(bench: &Bench) -> Verdict {
 async fn byte_by_byte(bench: &Bench) -> Verdict {
     for kind in kinds(bench).await? {
         let bridge = bench.bridge().await?;
-        let proxy = Upstream::start_bytewise(kind, Behaviour::Relay(bridge.addr)).await?;
+        let proxy = Upstream::start_bytewise(kind, Behaviour::Relay(bridge.door)).await?;
         Route::with(bench, bridge, proxy, kind, "")
             .await?
             .to_the_bridge()
@@ -252,20 +272,30 @@ async fn socks5_credentials(bench: &Bench) -> Verdict {
 }
 
 async fn http_credentials(bench: &Bench) -> Verdict {
-    for (before, password) in [("user:password", "password"), ("user", "")] {
-        let visit = Route::start(bench, Kind::Http, before)
-            .await?
-            .to_the_bridge()
-            .await?;
-        let told = visit.header("proxy-authorization").unwrap_or_default();
-        let wanted = STANDARD.encode(format!("user:{password}"));
-        let (scheme, text) = told.split_once(' ').unwrap_or((told, ""));
-        ensure!(
-            scheme.eq_ignore_ascii_case("basic") && text.trim() == wanted,
-            "expected Proxy-Authorization: Basic {wanted}, the proxy is told {:?}",
-            visit.lines
-        );
-    }
+    tells_basic(bench, "user:password", "user:password").await?;
+    tells_basic(bench, "user", "user:").await
+}
+
+async fn http_credentials_are_verbatim(bench: &Bench) -> Verdict {
+    let plain = live(Kind::Http).await?;
+    accepted(bench, &uri(Kind::Http, "user:password", plain.addr())).await?;
+    tells_basic(bench, "u:s@r:p%20w", "u:s@r:p%20w").await
+}
+
+/// A tunnel through a proxy to which these are told as Basic credentials.
+async fn tells_basic(bench: &Bench, before: &str, wanted: &str) -> Verdict {
+    let visit = Route::start(bench, Kind::Http, before)
+        .await?
+        .to_the_bridge()
+        .await?;
+    let told = visit.header("proxy-authorization").unwrap_or_default();
+    let (scheme, text) = told.split_once(' ').unwrap_or((told, ""));
+    ensure!(
+        scheme.eq_ignore_ascii_case("basic") && text.trim() == STANDARD.encode(wanted),
+        "expected Proxy-Authorization: Basic {} ({wanted}), the proxy is told {:?}",
+        STANDARD.encode(wanted),
+        visit.lines
+    );
     Ok(())
 }
 

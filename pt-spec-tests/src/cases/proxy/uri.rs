@@ -4,8 +4,7 @@ use super::{BASE, KINDS, SOMEWHERE, accepted, behind, ipv6_listener, kinds, laun
 use crate::bench::Bench;
 use crate::case::{Case, Level, run};
 use crate::cases::version::fails_with;
-use crate::instruments::negotiation::{Method, Negotiation};
-use crate::instruments::parent::Ready;
+use crate::instruments::negotiation::Negotiation;
 use crate::instruments::trace::Trace;
 use crate::instruments::upstream::Kind;
 use crate::verdict::{Failure, Verdict, ensure};
@@ -38,6 +37,15 @@ pub(super) const CASES: &[Case] = &[
         reference: "pt-spec 3.3.2",
         reading: "Seen in the system calls: no listen().",
         check: run!(proxy_before_listeners),
+        ..BASE
+    },
+    Case {
+        id: "pt-3.3.2/proxy-done-before-listeners",
+        line: 36,
+        requirement: "The proxy is looked at before a transport is initialised: PROXY DONE is written before anything listens.",
+        reference: "pt-spec 3.3.2: before initialising any transports",
+        reading: "Seen in the system calls: no listen() before the write.",
+        check: run!(proxy_done_before_listeners),
         ..BASE
     },
     Case {
@@ -203,19 +211,33 @@ fn place(said: &Negotiation, start: &str) -> Option<usize> {
 async fn proxy_before_listeners(bench: &Bench) -> Verdict {
     // Writes are traced too, so that there is something to see at all.
     let (trace, launch) = Trace::around(bench, launch(bench, UNKNOWN_KIND), "listen,write,writev")?;
-    let (pt, said) = launch.negotiate().await?;
-    // It has no method; the trace only wants the process.
-    let method = Method {
-        name: String::new(),
-        protocol: String::new(),
-        addr: SOMEWHERE,
-        args: Vec::new(),
-    };
-    let calls = trace.calls(Ready { pt, said, method }).await?;
+    let (pt, _) = launch.negotiate().await?;
+    let calls = trace.calls(pt).await?;
     let listens = calls.iter().find(|call| call.starts_with("listen("));
     ensure!(
         listens.is_none(),
         "with the proxy {UNKNOWN_KIND} something listens: {listens:?}"
+    );
+    Ok(())
+}
+
+async fn proxy_done_before_listeners(bench: &Bench) -> Verdict {
+    let kinds = kinds(bench).await?;
+    let proxy = live(kinds[0]).await?;
+    let uri = uri(kinds[0], "", proxy.addr());
+    let (trace, traced) = Trace::around(bench, launch(bench, &uri), "listen,write,writev")?;
+    let (pt, said) = traced.negotiate().await?;
+    ensure!(said.proxy_done, "no PROXY DONE in {:?}", said.lines);
+    let calls = trace.calls(pt).await?;
+    let Some(done) = calls.iter().position(|call| call.contains("PROXY DONE")) else {
+        return Err(Failure::Instrument(
+            "strace saw no write of PROXY DONE".to_owned(),
+        ));
+    };
+    let listens = calls[..done].iter().find(|call| call.contains("listen"));
+    ensure!(
+        listens.is_none(),
+        "with the proxy {uri} something listens before PROXY DONE: {listens:?}"
     );
     Ok(())
 }

@@ -112,7 +112,7 @@ struct Linked {
 impl Linked {
     async fn start(bench: &Bench) -> Verdict<Linked> {
         let pair = Pair::start(bench).await?;
-        let link = Link::start(pair.bridge.addr).await?;
+        let link = Link::start(pair.bridge.door).await?;
         Ok(Linked { pair, link })
     }
 
@@ -141,7 +141,7 @@ async fn slow_network(bench: &Bench) -> Verdict {
 
 async fn cutting_network(bench: &Bench) -> Verdict {
     let pair = Pair::start(bench).await?;
-    let dripping = Dripping::start(pair.bridge.addr).await?;
+    let dripping = Dripping::start(pair.bridge.door).await?;
     let mut tunnel = pair.open_at(dripping.addr).await?;
     match dripping.connections() {
         0 => Err(elsewhere()),
@@ -301,7 +301,7 @@ async fn keepalive(bench: &Bench) -> Verdict {
 
 /// The sockets between client and server, as far as they are TCP's.
 fn network(pair: &Pair) -> Verdict<Vec<(&'static str, socket2::Socket)>> {
-    let bridge = pair.bridge.addr;
+    let bridge = pair.bridge.door;
     let client = socket(pair.client.pid(), |_, peer| peer == bridge)?;
     let server = socket(pair.bridge.server.pid(), |own, _| own == bridge)?;
     let both = [

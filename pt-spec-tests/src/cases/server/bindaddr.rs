@@ -6,8 +6,8 @@ use super::SERVER;
 use crate::bench::{Bench, UNUSED_ORPORT};
 use crate::case::{Case, Level, run};
 use crate::cases::launching::{Role, done, told_failed};
+use crate::cases::version::{failed_with, fails_with};
 use crate::instruments::listeners::listening;
-use crate::cases::version::fails_with;
 use crate::instruments::parent::{Launch, Ready};
 use crate::instruments::wire::{dial, listen};
 use crate::verdict::{Failure, Verdict, deviation, ensure};
@@ -175,10 +175,9 @@ async fn malformed(bench: &Bench) -> Verdict {
 async fn refused(bench: &Bench, item: &str) -> Verdict {
     let value = format!("{}{item}", bench.transport());
     let refused = fails_with("ENV-ERROR", with(bench, &value)).await;
-    refused.map(drop).map_err(|failure| match failure {
-        Failure::Deviation(text) => Failure::Deviation(format!("with {VARIABLE}={value}: {text}")),
-        other => other,
-    })
+    refused
+        .map(drop)
+        .map_err(|failure| failed_with(VARIABLE, &value, failure))
 }
 
 async fn of_others(bench: &Bench) -> Verdict {

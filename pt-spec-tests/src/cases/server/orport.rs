@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use super::SERVER;
 use crate::bench::{Bench, UNUSED_ORPORT};
 use crate::case::{Case, Level, Side, run};
-use crate::cases::version::fails_with;
+use crate::cases::version::{failed_with, fails_with};
 use crate::instruments::orport::ExtOrPort;
 use crate::instruments::pair::Pair;
 use crate::instruments::parent::Launch;
@@ -19,6 +19,18 @@ use crate::verdict::{Verdict, deviation, ensure};
 const ORPORT: &str = "TOR_PT_ORPORT";
 const EXTENDED: &str = "TOR_PT_EXTENDED_SERVER_PORT";
 const COOKIE: &str = "TOR_PT_AUTH_COOKIE_FILE";
+
+/// What is no address and port.
+const MALFORMED: [&str; 8] = [
+    "garbage",
+    "127.0.0.1",
+    "127.0.0.1:",
+    "127.0.0.1:65536",
+    "127.0.0.256:9001",
+    ":9001x",
+    "localhost:9001",
+    "[::1",
+];
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -42,8 +54,19 @@ pub(super) const CASES: &[Case] = &[
         line: 60,
         requirement: "A TOR_PT_ORPORT that is no address and port is answered with ENV-ERROR.",
         reference: "pt-spec 3.2.3, TOR_PT_ORPORT: <address>:<port>, and 3.3.1, ENV-ERROR",
+        reading: "A host name is no address; goptlib refuses it too, since to resolve it would be a look-up that nobody asked for.",
         limit: Duration::from_secs(60),
         check: run!(orport_malformed),
+        ..SERVER
+    },
+    Case {
+        id: "pt-3.2.3/orport-of-port-0",
+        line: 60,
+        level: Level::Should,
+        requirement: "A TOR_PT_ORPORT whose port is 0 is answered with ENV-ERROR.",
+        reference: "pt-spec 3.2.3, TOR_PT_ORPORT, and 3.3.1, ENV-ERROR",
+        reading: "SHOULD, since it has the form of an address and port; but nothing can listen there, and its author learns it at once.",
+        check: run!(orport_of_port_0),
         ..SERVER
     },
     Case {
@@ -61,6 +84,16 @@ pub(super) const CASES: &[Case] = &[
         requirement: "An empty TOR_PT_EXTENDED_SERVER_PORT is as good as none: no cookie is asked for, and the transport is launched.",
         reference: "pt-spec 3.2.3: a parent without that protocol sets it to an empty string; tor does",
         check: run!(extended_empty),
+        ..SERVER
+    },
+    Case {
+        id: "pt-3.2.3/extended-port-malformed",
+        line: 61,
+        requirement: "A TOR_PT_EXTENDED_SERVER_PORT that is neither empty nor an address and port is answered with ENV-ERROR, although the cookie file is there.",
+        reference: "pt-spec 3.2.3, TOR_PT_EXTENDED_SERVER_PORT: <address>:<port>, and 3.3.1, ENV-ERROR; goptlib",
+        reading: "As for TOR_PT_ORPORT.",
+        limit: Duration::from_secs(60),
+        check: run!(extended_malformed),
         ..SERVER
     },
     Case {
@@ -130,19 +163,26 @@ async fn orport_optional(bench: &Bench) -> Verdict {
 }
 
 async fn orport_malformed(bench: &Bench) -> Verdict {
-    for value in [
-        "garbage",
-        "127.0.0.1",
-        "127.0.0.1:",
-        "127.0.0.1:65536",
-        "127.0.0.256:9001",
-        ":9001x",
-    ] {
-        if let Err(failure) =
-            fails_with("ENV-ERROR", bench.server(UNUSED_ORPORT).set(ORPORT, value)).await
-        {
-            deviation!("with {ORPORT}={value}: {failure}");
-        }
+    for value in [""].into_iter().chain(MALFORMED) {
+        let launch = bench.server(UNUSED_ORPORT).set(ORPORT, value);
+        let refused = fails_with("ENV-ERROR", launch).await;
+        refused.map_err(|failure| failed_with(ORPORT, value, failure))?;
+    }
+    Ok(())
+}
+
+async fn orport_of_port_0(bench: &Bench) -> Verdict {
+    let launch = bench.server(UNUSED_ORPORT).set(ORPORT, "127.0.0.1:0");
+    fails_with("ENV-ERROR", launch).await.map(drop)
+}
+
+async fn extended_malformed(bench: &Bench) -> Verdict {
+    let cookie = ExtOrPort::listen(bench.scratch()).await?;
+    for value in MALFORMED {
+        let launch = bench.server(UNUSED_ORPORT).set(EXTENDED, value);
+        let launch = launch.set(COOKIE, cookie.cookie_file());
+        let refused = fails_with("ENV-ERROR", launch).await;
+        refused.map_err(|failure| failed_with(EXTENDED, value, failure))?;
     }
     Ok(())
 }

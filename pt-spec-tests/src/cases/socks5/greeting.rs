@@ -30,6 +30,7 @@ pub(super) const CASES: &[Case] = &[
         side: Side::Client,
         requirement: "Where method 00 (no authentication) is offered and 02 is not, it is chosen, whatever else is offered.",
         reference: "RFC 1928 3; tor offers only 00 for a bridge line without arguments",
+        reading: "A transport that cannot do without arguments says so in its reply to the request: 05 FF tells nobody what is missing.",
         check: run!(no_authentication),
         ..Case::BASE
     },

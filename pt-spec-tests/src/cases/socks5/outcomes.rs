@@ -6,15 +6,18 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
 use tokio::time::Instant;
 
 use super::{Port, well_formed};
 use crate::bench::Bench;
 use crate::case::{Case, Level, Side, run};
+use crate::instruments::negotiation::Args;
 use crate::instruments::pair::Pair;
 use crate::instruments::socks::{Reply, Target, connect};
 use crate::instruments::upstream::{blackhole, dead_address};
-use crate::instruments::wire::{A_WHILE, Ended, hex, listen};
+use crate::instruments::wire::{A_WHILE, Ended, SOON, hex, listen};
 use crate::verdict::{Failure, Verdict, deviation, ensure};
 
 /// How long a bridge may be waited for that does not answer: obfs4proxy waits for 60 seconds.
@@ -89,6 +92,17 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        id: "rfc1928-6/reset-in-the-handshake",
+        line: 105,
+        level: Level::Should,
+        side: Side::Client,
+        limit: Duration::from_secs(45),
+        requirement: "A bridge that accepts the connection and resets it in the transport's handshake is the reply 05 (connection refused).",
+        reference: "RFC 1928 6; tor shows the text of the code to its user",
+        reading: "No code says that a connection was reset; what resets every connection refuses them, a moment late. A transport whose server says nothing in the handshake replies 00 at once.",
+        check: run!(reset_in_the_handshake),
+    },
+    Case {
         id: "rfc1928-6/closed-when-the-bridge-fails",
         line: 107,
         side: Side::Both,
@@ -127,12 +141,41 @@ async fn connection_refused(bench: &Bench) -> Verdict {
     Ok(())
 }
 
-/// The reply where nobody listens. The server that announced the arguments is gone, so that those lead nowhere either.
+/// The reply where nobody listens.
 async fn nobody_there(bench: &Bench) -> Verdict<Reply> {
-    let args = bench.bridge_args().await?;
+    let gone = Gone::start(bench).await?;
     let port = Port::start(bench).await?;
     let dead = dead_address()?;
-    port.asked(&args, &dead.addr().into()).await
+    port.asked(&gone.args, &dead.addr().into()).await
+}
+
+/// Arguments that lead nowhere, for transports that go where they say: those of a server that has ended.
+struct Gone {
+    args: Args,
+    /// Its port, so that nobody else is given it meanwhile.
+    _kept: Option<Socket>,
+}
+
+impl Gone {
+    async fn start(bench: &Bench) -> Verdict<Gone> {
+        let subject = bench.subject();
+        if !subject.bridge_args.is_empty() || !subject.sides.server() {
+            return Ok(Gone {
+                args: subject.bridge_args.clone(),
+                _kept: None,
+            });
+        }
+        let mut bridge = bench.bridge().await?;
+        bridge.server.signal(Signal::KILL);
+        bridge.server.must_exit(SOON).await?;
+        let kept = Socket::new(Domain::for_address(bridge.door), Type::STREAM, None)?;
+        kept.set_reuse_address(true)?;
+        kept.bind(&bridge.door.into())?;
+        Ok(Gone {
+            args: bridge.args,
+            _kept: Some(kept),
+        })
+    }
 }
 
 async fn host_unreachable(bench: &Bench) -> Verdict {
@@ -226,11 +269,44 @@ async fn bridge_that_hangs_up(bench: &Bench) -> Verdict {
     }
 }
 
-async fn closed_when_the_bridge_fails(bench: &Bench) -> Verdict {
+async fn reset_in_the_handshake(bench: &Bench) -> Verdict {
     let args = bench.bridge_args().await?;
     let port = Port::start(bench).await?;
+    let (listener, addr) = listen().await?;
+    let visits = Cell::new(0);
+    let resetting = async {
+        loop {
+            if let Ok((stream, _)) = listener.accept().await {
+                visits.set(visits.get() + 1);
+                // It fails only on a connection that is gone.
+                let _ = stream.set_zero_linger();
+            }
+        }
+    };
+    let asking = async {
+        let mut socks = port.authenticated(&args).await?;
+        socks.send(&connect(&addr.into())).await;
+        match socks.reply_within(super::REPLIES).await {
+            Ok(_) if visits.get() == 0 => Err(elsewhere()),
+            Ok(reply) if reply.code == 0 => Err(Failure::NotApplicable(
+                "the transport waits for nothing from its bridge before it replies".to_owned(),
+            )),
+            Ok(reply) if reply.code == 5 => Ok(()),
+            Ok(reply) => deviation!("expected 05, the reply is {reply}"),
+            Err(cut) => deviation!("CONNECT was not answered: the SOCKS connection is {cut}"),
+        }
+    };
+    tokio::select! {
+        verdict = asking => verdict,
+        () = resetting => Ok(()),
+    }
+}
+
+async fn closed_when_the_bridge_fails(bench: &Bench) -> Verdict {
+    let gone = Gone::start(bench).await?;
+    let port = Port::start(bench).await?;
     let dead = dead_address()?;
-    let mut socks = port.authenticated(&args).await?;
+    let mut socks = port.authenticated(&gone.args).await?;
     socks.send(&connect(&dead.addr().into())).await;
     let (reply, ended) = super::refusal(&mut socks, "CONNECT to where nobody listens").await?;
     ensure!(

@@ -47,6 +47,7 @@ pub(super) const CASES: &[Case] = &[
         side: Side::Client,
         requirement: "A reply that tells a failure arrives, and the connection is closed in order, also when more bytes of the client wait to be read.",
         reference: "RFC 1928 6; a close with unread bytes is a RST, which can overtake the reply (RFC 2525 2.17)",
+        reading: "SHOULD, since RFC 1928 has no client that says more before the reply, and tor is none; other applications are.",
         check: run!(reply_behind_unread_bytes),
         ..Case::BASE
     },

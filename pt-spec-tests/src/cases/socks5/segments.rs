@@ -248,7 +248,8 @@ async fn authenticates(port: Port, message: Vec<u8>, at: usize) -> Verdict {
 }
 
 async fn split_requests(bench: &Bench) -> Verdict {
-    let args = Rc::new(bench.bridge_args().await?);
+    let known = bench.bridge_args().await?;
+    let args = Rc::new(known.to_vec());
     let port = Port::start(bench).await?;
     let dead = dead_address()?;
     let number = dead.addr().port();

@@ -71,7 +71,7 @@ pub(super) const CASES: &[Case] = &[
         ..CRASH
     },
     Case {
-        id: "tor-process/client-out-of-descriptors",
+        id: "unix-accept/client-out-of-descriptors",
         side: Side::Client,
         requirement: "A client that has run out of file descriptors accepts connections again once it has some.",
         reading: FULL,
@@ -79,7 +79,7 @@ pub(super) const CASES: &[Case] = &[
         ..ACCEPT
     },
     Case {
-        id: "tor-process/server-out-of-descriptors",
+        id: "unix-accept/server-out-of-descriptors",
         side: Side::Both,
         requirement: "A server that has run out of file descriptors accepts connections again once it has some.",
         reading: FULL,
@@ -87,7 +87,7 @@ pub(super) const CASES: &[Case] = &[
         ..ACCEPT
     },
     Case {
-        id: "tor-process/client-accept-errors",
+        id: "unix-accept/errors-on-the-socks-port",
         side: Side::Client,
         requirement: "An accept that fails with ECONNABORTED, EMFILE or ENFILE does not end a client's listener.",
         reading: EVERY_OTHER,
@@ -95,7 +95,7 @@ pub(super) const CASES: &[Case] = &[
         ..ACCEPT
     },
     Case {
-        id: "tor-process/server-accept-errors",
+        id: "unix-accept/errors-on-the-server-port",
         side: Side::Both,
         requirement: "An accept that fails with ECONNABORTED, EMFILE or ENFILE does not end a server's listener.",
         reading: EVERY_OTHER,
@@ -117,7 +117,7 @@ async fn garbage_to_client(bench: &Bench) -> Verdict {
 
 async fn garbage_to_server(bench: &Bench) -> Verdict {
     let mut pair = Pair::start(bench).await?;
-    garbage(pair.bridge.addr).await?;
+    garbage(pair.bridge.door).await?;
     pair.bridge.server.must_run().await?;
     gets_through(&pair, "after garbage").await
 }
@@ -181,11 +181,11 @@ async fn bad_arguments(bench: &Bench) -> Verdict {
             "-1".to_owned(),
             "\u{0}".to_owned(),
         ] {
-            let mut line = known.clone();
+            let mut line = known.to_vec();
             line[place].1 = spoilt;
             lines.push(line);
         }
-        let mut line = known.clone();
+        let mut line = known.to_vec();
         line.remove(place);
         lines.push(line);
     }
@@ -233,7 +233,7 @@ async fn server_full(bench: &Bench) -> Verdict {
     let mut pair = Pair::start_with(bench, limited, |client| client).await?;
     let mut crowd = Vec::new();
     for _ in 0..4 * SPARE {
-        crowd.push(dial(pair.bridge.addr).await?);
+        crowd.push(dial(pair.bridge.door).await?);
     }
     if let Some(exit) = pair.bridge.server.exit(A_WHILE).await? {
         deviation!("{} connections end the process: {exit}", crowd.len());

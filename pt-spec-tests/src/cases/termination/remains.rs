@@ -12,6 +12,7 @@ use crate::bench::{Bench, MARKER};
 use crate::case::{Case, Level, run};
 use crate::cases::faults::Faults;
 use crate::instruments::leftovers;
+use crate::instruments::listeners::door;
 use crate::instruments::trace::Trace;
 use crate::instruments::wire::dial;
 use crate::verdict::{Failure, Verdict, ensure};
@@ -76,15 +77,15 @@ async fn no_process(bench: &Bench) -> Verdict {
             .into_owned();
         let mut ready = launch.ready().await?;
         serves(role, &mut ready, "when it has started").await?;
+        let port = door(&ready.pt, &ready.method)?;
         ready.pt.close_stdin();
         // That its pipes are closed is waited for as well.
         ends(&mut ready.pt, &format!("{role:?}: after the end of stdin")).await?;
-        let still = leftovers::sweep(&marker, &[]).await;
+        let still = leftovers::sweep(&marker, bench.scratch(), &[]).await;
         ensure!(
             still.is_empty(),
             "{role:?}: it has ended, and these run on: {still:?}"
         );
-        let port = ready.method.addr;
         ensure!(
             dial(port).await.is_err(),
             "{role:?}: it has ended, and {port} takes connections"
@@ -159,7 +160,7 @@ async fn atomic(bench: &Bench) -> Verdict {
         for _ in 0..2 {
             let (_, launch) = sides(bench).swap_remove(side);
             let (trace, launch) = Trace::around(bench, launch.state(&state), "open,openat,creat")?;
-            let calls = trace.calls(launch.ready().await?).await?;
+            let calls = trace.calls(launch.ready().await?.pt).await?;
             for (path, metadata) in below(&state)? {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 if metadata.is_file() && metadata.len() > 0 && !name.ends_with(".log") {

@@ -1,13 +1,16 @@
 //! A process that is to stop: SIGTERM, the end of stdin, the death of its parent (pt-spec 3.4).
 
+use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::Signal;
-use tokio::time::sleep;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Command;
+use tokio::time::{sleep, timeout};
 
 use super::{ends, ends_with_0, sides};
 use crate::bench::{Bench, UNUSED_ORPORT};
 use crate::case::{Case, Level, Side, run};
+use crate::instruments::leftovers::children;
 use crate::instruments::listeners::door;
 use crate::instruments::pair::Pair;
 use crate::instruments::socks::{Socks, Target, connect, greeting, tor_arguments};
@@ -35,7 +38,7 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
-        id: "tor-process/parent-death-exits-with-0",
+        id: "pt-3.4/parent-death-exits-with-0",
         line: 86,
         level: Level::Real,
         requirement: "A process that the death of its parent stops exits with 0.",
@@ -79,6 +82,15 @@ pub(super) const CASES: &[Case] = &[
         requirement: "The death of the parent is noticed also when it comes right after the VERSION line.",
         reference: "pt-spec 3.4: SHOULD attempt to detect when the parent has terminated",
         check: run!(parent_death_early),
+        ..Case::BASE
+    },
+    Case {
+        id: "pt-3.4/as-process-1",
+        line: 130,
+        level: Level::Should,
+        requirement: "As process 1 of a container it comes to DONE, and SIGTERM ends it with 0.",
+        reference: "pt-spec 3.4; the kernel delivers no signal to process 1 that it does not handle",
+        check: run!(process_1),
         ..Case::BASE
     },
     Case {
@@ -218,6 +230,45 @@ async fn parent_death_early(bench: &Bench) -> Verdict {
         if pt.exit(SOON).await?.is_none() {
             deviation!("{role:?}: the process still runs {SOON:?} after its parent died");
         }
+    }
+    Ok(())
+}
+
+/// Makes what it is given process 1, and ends as that does.
+const CONTAINER: [&str; 6] = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--pid",
+    "--fork",
+    "--kill-child",
+];
+
+async fn process_1(bench: &Bench) -> Verdict {
+    let allowed = Command::new(CONTAINER[0])
+        .args(&CONTAINER[1..])
+        .arg("true")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .status();
+    if !matches!(timeout(SOON, allowed).await, Ok(Ok(status)) if status.success()) {
+        return Err(Failure::NotApplicable(
+            "this machine lets nobody have a process namespace".to_owned(),
+        ));
+    }
+    for (role, launch) in sides(bench) {
+        let mut ready = launch.through(&CONTAINER).ready().await?;
+        let first = children(ready.pt.pid()).into_iter().next();
+        let first = first.and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+        let first = first.ok_or_else(|| Failure::Instrument("no process 1".to_owned()))?;
+        kill_process(first, Signal::TERM).map_err(std::io::Error::from)?;
+        ends_with_0(
+            &mut ready.pt,
+            &format!("{role:?}: after SIGTERM, as process 1"),
+        )
+        .await?;
     }
     Ok(())
 }
