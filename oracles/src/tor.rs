@@ -49,7 +49,7 @@ impl Ground {
     }
 
     /// The part of the torrc that keeps tor on this machine and lets it talk.
-    fn common(&self) -> Result<String> {
+    fn managed(&self) -> Result<String> {
         let nobody = self.nobody()?;
         Ok(format!(
             "DataDirectory {}\nSocksPort 0\nShutdownWaitLength 0\n__OwningControllerProcess {}\n\
@@ -71,7 +71,7 @@ impl Ground {
         mut enough: impl FnMut(&str) -> bool,
     ) -> Result<Vec<String>> {
         let file = self.folder.join("torrc");
-        std::fs::write(&file, format!("{}{torrc}", self.common()?))?;
+        std::fs::write(&file, format!("{}{torrc}", self.managed()?))?;
         let mut tor = Command::new(find()?)
             .args(["--defaults-torrc", "/dev/null", "-f"])
             .arg(&file)

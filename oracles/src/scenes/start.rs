@@ -11,7 +11,7 @@ use crate::ouzel::Launch;
 pub(super) fn scenes(stage: &Stage) -> Result<Vec<Scene>> {
     let mut scenes = Vec::new();
     versions(stage, &mut scenes);
-    common(stage, &mut scenes)?;
+    managed(stage, &mut scenes)?;
     bridge(stage, &mut scenes);
     proxies(stage, &mut scenes);
     flags(stage, &mut scenes);
@@ -43,7 +43,7 @@ fn versions(stage: &Stage, scenes: &mut Vec<Scene>) {
     ));
 }
 
-fn common(stage: &Stage, scenes: &mut Vec<Scene>) -> Result<()> {
+fn managed(stage: &Stage, scenes: &mut Vec<Scene>) -> Result<()> {
     let mut add = |name: &str, launch: Launch| scenes.push((name.to_owned(), launch));
     let launch = client(stage);
     add(

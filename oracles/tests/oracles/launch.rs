@@ -22,7 +22,7 @@ use tracing::Level;
 /// Less than arti's own 30 s.
 const LIMIT: Duration = Duration::from_secs(20);
 
-fn common(state: &Path) -> PtCommonParameters {
+fn managed(state: &Path) -> PtCommonParameters {
     PtCommonParameters::builder()
         .state_location(state.join("pt_state"))
         .outbound_bind_v4(Some([127, 0, 0, 1].into()))
@@ -52,7 +52,7 @@ async fn client(
     let mut pt = PluggableClientTransport::new(
         executable().unwrap(),
         args.iter().map(|&arg| arg.to_owned()).collect(),
-        common(state.path()),
+        managed(state.path()),
         parameters.build().unwrap(),
     );
     let launched = soon("a launch", pt.launch(Offline)).await.unwrap();
@@ -66,7 +66,7 @@ async fn server(
     let mut pt = PluggableServerTransport::new(
         executable().unwrap(),
         Vec::new(),
-        common(state.path()),
+        managed(state.path()),
         parameters.clone(),
     );
     let launched = soon("a launch", pt.launch(Offline)).await.unwrap();
