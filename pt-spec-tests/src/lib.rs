@@ -10,7 +10,7 @@
 //! - [`expectations`]: the file of an executable, with the deviations that are known and the reason of each.
 //! - [`ledger`]: all cases; finds one by its id, a few by a word.
 //! - [`case`]: what a case is: a requirement, where it stands, and the closure that finds out. [`cases`] are the tables.
-//! - [`subject`]: the executable under test. [`bench`]: what a case gets, fresh, with the executable and all instruments.
+//! - [`subject`]: the executable under test. [`bench`](mod@bench): what a case gets, fresh, with the executable and all instruments.
 //! - [`instruments`]: the parts that the suite plays.
 //! - [`runner`]: runs cases side by side, each with its limit. [`verdict`]: what a case says.
 //! - [`report`]: verdicts and expectations put together, and shown: as text, JSON, JUnit, or a table of executables.

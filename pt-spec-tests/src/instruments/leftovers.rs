@@ -2,7 +2,7 @@
 //!
 //! The suite is the subreaper of its descendants ([`adopt`]), so that a process whose parent ends becomes the suite's
 //! own child; a variable in its environment tells which case it belongs to. Both are Linux's; elsewhere only process
-//! groups are ended. Bounded: a fork bomb is hunted for [`ROUNDS`] rounds.
+//! groups are ended. Bounded: a fork bomb is hunted for `ROUNDS` rounds.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! The lines that a process writes to one of its pipes, read as they come whether or not a case looks, so that the
 //! writer never waits for the suite.
 //!
-//! In: a pipe. Out: lines with the moment they came. Bounded: after [`MOST_BYTES`] or [`MOST_LINES`] the rest is read and
+//! In: a pipe. Out: lines with the moment they came. Bounded: after `MOST_BYTES` or `MOST_LINES` the rest is read and
 //! thrown away, and the output counts as a flood.
 
 use std::cell::RefCell;
