@@ -6,7 +6,9 @@
 use crate::config::Config;
 use crate::error::Severity;
 use crate::pt::{env, is_transport_name};
+use crate::standalone::{self, Job};
 use crate::{managed, platform, tools};
+use arguments::Standalone;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -17,6 +19,8 @@ use tokio::runtime::{Builder, Runtime};
 
 /// The exit status of a wrong use, as in PT 3 (EX_USAGE).
 const USAGE: u8 = 64;
+
+mod arguments;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -73,6 +77,12 @@ struct Run {
 enum Command {
     /// Play tor on both sides and fetch a page and a file through a bridge on this machine
     Demo(Demo),
+    /// Without tor: take connections here, put them through a module and send them to an address
+    Dial(Standalone),
+    /// Without tor: take connections that went through `ouzel dial` elsewhere, and send them on as they were
+    Listen(Standalone),
+    /// Without tor: let a module stand between those who connect here and an address
+    Relay(Standalone),
     /// Compile a module ahead of time, for builds and machines that cannot
     Compile(tools::compile::Options),
 }
@@ -241,6 +251,9 @@ pub fn main() -> ExitCode {
         Some(Command::Demo(options)) => finish(
             runtime(None).and_then(|runtime| runtime.block_on(tools::demo::run(options.into()))),
         ),
+        Some(Command::Dial(args)) => alone(Job::Dial, args),
+        Some(Command::Listen(args)) => alone(Job::Listen, args),
+        Some(Command::Relay(args)) => alone(Job::Relay, args),
         Some(Command::Compile(options)) => finish(tools::compile::run(&options)),
         None if !managed => by_hand(),
         None => match runtime(cli.run.threads) {
@@ -253,6 +266,16 @@ pub fn main() -> ExitCode {
             }
         },
     }
+}
+
+fn alone(job: Job, args: Standalone) -> ExitCode {
+    let threads = args.threads;
+    let run = |runtime: Runtime| {
+        let done = runtime.block_on(standalone::run(job, args.into()));
+        runtime.shutdown_background();
+        done
+    };
+    finish(runtime(threads).and_then(run))
 }
 
 fn runtime(threads: Option<u16>) -> anyhow::Result<Runtime> {

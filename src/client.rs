@@ -14,7 +14,7 @@ use crate::pt::args;
 use crate::pt::ipc::Ipc;
 use crate::say;
 use crate::transport::{Registry, Transport};
-use crate::tunnel::{Admission, Connection, Slot, Slots};
+use crate::tunnel::{Admission, Connection, Slot, Slots, Way};
 use crate::watm::{Connect, Io, Role};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -167,7 +167,13 @@ impl Client {
         });
         let connection = self.connection(&request.target, conf);
         connection
-            .carry_client(socket, &request.early, connect, &socks5::reply(0))
+            .carry_client(
+                socket,
+                &request.early,
+                Way::Host(connect),
+                &socks5::reply(0),
+            )
             .await
+            .map(drop)
     }
 }

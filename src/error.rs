@@ -77,6 +77,9 @@ pub enum Failure {
     /// A proxy or policy forbids this destination.
     #[error("the upstream proxy does not allow this connection")]
     Forbidden,
+    /// A module wanted to go where the operator does not let it.
+    #[error("the module wanted to connect to an address that no --allow rule lets it")]
+    NotAllowed,
     /// EACCES or EPERM: something on this machine forbids it.
     #[error("this machine does not allow the connection (a local firewall or a sandbox?)")]
     Denied,
@@ -151,6 +154,7 @@ impl Failure {
             | Failure::Stalled(_) => Blame::Peer,
             Failure::Proxy(_)
             | Failure::Forbidden
+            | Failure::NotAllowed
             | Failure::Denied
             | Failure::BindAddress
             | Failure::Configuration(_) => Blame::Operator,
@@ -167,7 +171,7 @@ impl Failure {
             Failure::HostUnreachable | Failure::Unresolved => 0x04,
             Failure::NetworkUnreachable => 0x03,
             Failure::DialTimeout | Failure::HandshakeTimeout(_) => 0x06,
-            Failure::Forbidden | Failure::Denied => 0x02,
+            Failure::Forbidden | Failure::NotAllowed | Failure::Denied => 0x02,
             _ => 0x01,
         }
     }
@@ -191,6 +195,7 @@ impl Failure {
             Failure::HandshakeTimeout(_) => "handshake-timeout",
             Failure::Proxy(_) => "proxy",
             Failure::Forbidden => "forbidden",
+            Failure::NotAllowed => "not-allowed",
             Failure::Denied => "denied",
             Failure::BindAddress => "bind-address",
             Failure::Arguments(_) => "arguments",

@@ -24,6 +24,7 @@ pub mod pt;
 #[cfg(all(unix, feature = "ptrs"))]
 pub mod ptrs;
 pub mod server;
+pub mod standalone;
 pub mod tools;
 pub mod transport;
 pub mod tunnel;

@@ -3,6 +3,7 @@
 //! In: addresses and names. Out: connected sockets, ready to carry bytes both ways. What can go wrong
 //! is a [`Failure`](crate::error::Failure), whose text never holds an address.
 
+pub mod allow;
 pub mod dial;
 pub mod listen;
 pub mod orport;

@@ -10,5 +10,5 @@ pub mod registry;
 pub mod services;
 pub mod state;
 
-pub use registry::{Registry, Transport};
+pub use registry::{Registry, Transport, builtins};
 pub use state::State;

@@ -9,7 +9,7 @@ use crate::log::Whose;
 use crate::net::{dial, tune_local};
 use crate::say;
 use crate::transport::Transport;
-use crate::watm::{Connect, Io, Outcome, Session, Stream};
+use crate::watm::{Connect, Dial, Io, Outcome, Session, Stream};
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
@@ -117,6 +117,14 @@ impl Deadline {
     }
 }
 
+/// Who knows where a connection goes.
+pub enum Way {
+    /// The host: the module asks for the connection and gets this one.
+    Host(Connect),
+    /// The module: it names an address, and this decides.
+    Module(Dial),
+}
+
 /// Whether the transport's handshake had succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WasUp(pub bool);
@@ -128,16 +136,22 @@ impl Connection<'_> {
         self,
         socket: TcpStream,
         early: &[u8],
-        connect: Connect,
+        way: Way,
         answer: &[u8],
-    ) -> Result<(), (Option<TcpStream>, Failure)> {
+    ) -> Result<Outcome, (Option<TcpStream>, Failure)> {
         // The dial has a limit of its own, and a name of its own when it is exceeded.
         let deadline = self.deadline(dial::DEFAULT_TIMEOUT);
         let mut session = match self.session(deadline).await {
             Ok(session) => session,
             Err(failure) => return Err((Some(socket), failure)),
         };
-        let up = session.dial(Stream::gated(socket, early), connect);
+        let inner = Stream::gated(socket, early);
+        let up = async {
+            match way {
+                Way::Host(connect) => session.dial(inner, connect).await,
+                Way::Module(dial) => session.dial_fixed(inner, dial).await,
+            }
+        };
         if let Err(failure) = deadline.hold(up).await {
             let socket = match session.into_inner().map(Stream::into_io) {
                 Some(Io::Tcp(socket)) => Some(socket),
@@ -152,8 +166,7 @@ impl Connection<'_> {
             return Err((None, Failure::Broken(left.to_owned())));
         }
         session.inner().open();
-        self.tell_end(&session.run().await);
-        Ok(())
+        Ok(self.run(session).await)
     }
 
     /// Carries a server's connection: `socket` came from the network, `relay` dials the relay once the
@@ -163,7 +176,7 @@ impl Connection<'_> {
         self,
         socket: TcpStream,
         relay: impl Future<Output = Result<TcpStream, Failure>>,
-    ) -> Result<(), (Option<Stream>, WasUp)> {
+    ) -> Result<Outcome, (Option<Stream>, WasUp)> {
         let deadline = self.deadline(Duration::ZERO);
         let mut session = match self.session(deadline).await {
             Ok(session) => session,
@@ -183,14 +196,46 @@ impl Connection<'_> {
                 tune_local(&relay);
                 session.inner().attach(relay);
                 session.inner().open();
-                self.tell_end(&session.run().await);
-                Ok(())
+                Ok(self.run(session).await)
             }
             Err(failure) => {
                 self.tell(&failure);
                 Err((session.into_outer(), WasUp(true)))
             }
         }
+    }
+
+    /// Carries a connection that came from the network on to another address, through a module between the two. What fails
+    /// before both ends are there comes back as from [`Connection::carry_server`].
+    pub async fn carry_relay(
+        self,
+        socket: TcpStream,
+        way: Way,
+    ) -> Result<Outcome, (Option<Stream>, WasUp)> {
+        let deadline = self.deadline(dial::DEFAULT_TIMEOUT);
+        let mut session = match self.session(deadline).await {
+            Ok(session) => session,
+            Err(failure) => {
+                self.tell(&failure);
+                return Err((Some(Stream::new(socket)), WasUp(false)));
+            }
+        };
+        let (connect, dial) = match way {
+            Way::Host(connect) => (Some(connect), None),
+            Way::Module(dial) => (None, Some(dial)),
+        };
+        let up = session.associate(Stream::new(socket), connect, dial);
+        if let Err(failure) = deadline.hold(up).await {
+            self.tell(&failure);
+            return Err((session.into_outer(), WasUp(false)));
+        }
+        Ok(self.run(session).await)
+    }
+
+    async fn run(&self, session: Session) -> Outcome {
+        let outcome = session.run().await;
+        self.tell_end(&outcome);
+        outcome
     }
 
     async fn session(&self, deadline: Deadline) -> Result<Session, Failure> {

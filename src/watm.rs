@@ -6,6 +6,7 @@
 //!
 //! Nothing here knows tor, SOCKS or the environment, and nothing here opens a file or dials.
 
+mod abi;
 mod control;
 mod ends;
 mod engine;
@@ -21,14 +22,16 @@ mod readahead;
 mod session;
 mod stream;
 mod ticker;
+mod v0;
 mod v1;
 
+pub use abi::{Abi, Role};
 pub use control::Control;
 pub use ends::quiet;
 pub use errno::Errno;
-pub use guest::{Connect, Connecting, Limits};
+pub use guest::{Connect, Connecting, Dial, Limits};
 pub use host::{Host, Settings};
 pub use io::{Duplex, Io};
-pub use program::{MAX_MODULE, ModuleError, Program, Role};
+pub use program::{MAX_MODULE, ModuleError, Program};
 pub use session::{Outcome, Session};
 pub use stream::Stream;

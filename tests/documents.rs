@@ -43,10 +43,15 @@ fn every_link_leads_somewhere() {
 
 #[test]
 fn every_option_of_ouzel_in_the_documents_exists() {
-    let known: BTreeSet<String> = [&["--help"][..], &["demo", "--help"], &["compile", "--help"]]
-        .iter()
-        .flat_map(|arguments| options(&help(arguments)))
-        .collect();
+    let known: BTreeSet<String> = [
+        &["--help"][..],
+        &["demo", "--help"],
+        &["dial", "--help"],
+        &["compile", "--help"],
+    ]
+    .iter()
+    .flat_map(|arguments| options(&help(arguments)))
+    .collect();
     let mut seen = 0;
     let mut broken = Vec::new();
     let mut files = documents();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::allow::Allow;
 use super::proxy::Proxy;
 use super::{tune_network, upstream};
 use crate::error::Failure;
@@ -33,7 +34,44 @@ pub enum Target {
     Name(String, u16),
 }
 
+impl std::str::FromStr for Target {
+    type Err = Failure;
+
+    /// Reads `192.0.2.1:443`, `[2001:db8::1]:443` or `example.com:443`.
+    fn from_str(text: &str) -> Result<Target, Failure> {
+        if let Ok(addr) = text.parse() {
+            return Ok(Target::Ip(addr));
+        }
+        let (name, port) = text.rsplit_once(':').ok_or(Failure::Unresolved)?;
+        let port: u16 = port.parse().map_err(|_| Failure::Unresolved)?;
+        if port == 0 || name.contains(':') {
+            return Err(Failure::Unresolved);
+        }
+        normal(&Target::Name(name.to_owned(), port))
+    }
+}
+
 impl Target {
+    /// Reads what a module says to `water_dial`: `tcp`, `tcp4` or `tcp6`, and an address as in Go's net.Dial.
+    pub fn named_by_module(network: &str, address: &str) -> Result<Target, Failure> {
+        let target: Target = address
+            .parse()
+            .map_err(|_| Failure::Module("it asked to dial what is no address".to_owned()))?;
+        let fits = match (network, &target) {
+            ("tcp", _) => true,
+            ("tcp4", Target::Ip(addr)) => addr.is_ipv4(),
+            ("tcp6", Target::Ip(addr)) => addr.is_ipv6(),
+            // Which of its addresses is taken is the resolver's choice, or the proxy's.
+            ("tcp4" | "tcp6", Target::Name(..)) => true,
+            _ => false,
+        };
+        if !fits {
+            let text = "it asked to dial by a network that is not TCP".to_owned();
+            return Err(Failure::Module(text));
+        }
+        Ok(target)
+    }
+
     /// The address as it is; for logs of operators who want them.
     pub fn unscrubbed(&self) -> &(dyn fmt::Display + Sync) {
         match self {
@@ -80,11 +118,32 @@ impl Default for Dial {
 impl Dial {
     /// Connects. The socket has TCP_NODELAY and keepalive on.
     pub async fn connect(&self, target: &Target) -> Result<TcpStream, Failure> {
+        self.connect_within(target, None).await
+    }
+
+    /// Connects to a target that a module chose, if the rules allow it, before and after a name is resolved.
+    pub async fn connect_allowed(
+        &self,
+        target: &Target,
+        allow: &Allow,
+    ) -> Result<TcpStream, Failure> {
+        self.connect_within(target, Some(allow)).await
+    }
+
+    async fn connect_within(
+        &self,
+        target: &Target,
+        allow: Option<&Allow>,
+    ) -> Result<TcpStream, Failure> {
         let end = Instant::now() + self.timeout;
         let target = normal(target)?;
+        if allow.is_some_and(|allow| !allow.permits(&target)) {
+            return Err(Failure::NotAllowed);
+        }
         let stream = match &self.proxy {
+            // Where a name leads is the proxy's business; its network is not this machine's.
             Some(proxy) => self.through(proxy, &target, end).await?,
-            None => self.direct(&target, end).await?,
+            None => self.direct(&target, allow, end).await?,
         };
         tune_network(&stream);
         Ok(stream)
@@ -115,11 +174,16 @@ impl Dial {
         }
     }
 
-    async fn direct(&self, target: &Target, end: Instant) -> Result<TcpStream, Failure> {
+    async fn direct(
+        &self,
+        target: &Target,
+        allow: Option<&Allow>,
+        end: Instant,
+    ) -> Result<TcpStream, Failure> {
         let addrs = match target {
             Target::Ip(addr) => vec![*addr],
             Target::Name(name, port) => match timeout_at(end, resolve(name, *port)).await {
-                Ok(addrs) => addrs?,
+                Ok(addrs) => led_to(addrs?, allow)?,
                 Err(_) => return Err(Failure::Unresolved),
             },
         };
@@ -240,6 +304,19 @@ fn canonical(mut addr: SocketAddr) -> SocketAddr {
         addr.set_ip(IpAddr::V4(v4));
     }
     addr
+}
+
+/// The addresses of a name that may be dialled.
+fn led_to(mut addrs: Vec<SocketAddr>, allow: Option<&Allow>) -> Result<Vec<SocketAddr>, Failure> {
+    let Some(allow) = allow else {
+        return Ok(addrs);
+    };
+    let found = !addrs.is_empty();
+    addrs.retain(|addr| allow.permits_resolved(*addr));
+    if found && addrs.is_empty() {
+        return Err(Failure::NotAllowed);
+    }
+    Ok(addrs)
 }
 
 async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {

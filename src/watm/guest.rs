@@ -19,6 +19,10 @@ use wasmtime::{Memory, StoreLimits, StoreLimitsBuilder};
 /// How a guest's dial reaches the network: the host decides where to and by which way.
 pub type Connect = Box<dyn Fn() -> Connecting + Send + Sync>;
 
+/// How a guest's dial to where it wants reaches the network: the host is given the network (`tcp`) and the address, and
+/// decides whether.
+pub type Dial = Box<dyn Fn(String, String) -> Connecting + Send + Sync>;
+
 /// A dial under way.
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Io, Failure>> + Send>>;
 
@@ -53,10 +57,16 @@ pub(super) struct Guest {
     pub(super) control: Control,
     /// `/conf/watm.cfg`.
     pub(super) conf: Option<Arc<[u8]>>,
-    /// The dialer's way out.
+    /// The way out to where the host was told to go.
     pub(super) connect: Option<Connect>,
+    /// The way out to where the guest wants to go.
+    pub(super) dial: Option<Dial>,
     /// The connection that `water_accept` hands over.
     pub(super) accepted: Option<Stream>,
+    /// Where that connection is among the streams, once it was handed over.
+    pub(super) accepted_at: Option<usize>,
+    /// Where the connection is that the guest had dialled.
+    pub(super) dialled_at: Option<usize>,
     /// Why a host call failed, in more words than an errno has.
     pub(super) failure: Option<Failure>,
     pub(super) limits: StoreLimits,
@@ -78,16 +88,19 @@ pub(super) struct Watch {
 }
 
 impl Guest {
-    /// A guest with nothing but its configuration.
-    pub(super) fn new(conf: Option<Arc<[u8]>>, limits: Limits) -> Self {
+    /// A guest with nothing but its configuration, which v1 finds in a directory and v0 asks for.
+    pub(super) fn new(conf: Option<Arc<[u8]>>, preopened: bool, limits: Limits) -> Self {
         Guest {
             memory: None,
-            fds: Fds::new(conf.is_some()),
+            fds: Fds::new(preopened && conf.is_some()),
             streams: Vec::new(),
             control: Control::default(),
             conf,
             connect: None,
+            dial: None,
             accepted: None,
+            accepted_at: None,
+            dialled_at: None,
             failure: None,
             limits: StoreLimitsBuilder::new()
                 .memory_size(limits.memory)

@@ -4,11 +4,12 @@
 //! wrong is answered by a slower engine rather than by none: without the address space for a pool, memories
 //! come from the heap; where code cannot be made at run time, Pulley interprets it.
 
+use super::abi::Abi;
 use super::engine::{self, Memory};
 use super::guest::Limits;
 use super::program::{ModuleError, Program};
 use super::ticker::Ticker;
-use super::{preview1, v1};
+use super::{preview1, v0, v1};
 use crate::error::Failure;
 use crate::platform;
 use std::sync::{Arc, OnceLock};
@@ -174,11 +175,16 @@ impl Host {
             }
             Err(error) => return Err(error),
         };
+        let abi = Abi::of(&module)?;
         let mut linker = Linker::new(&running.engine);
         preview1::link(&mut linker)
-            .and_then(|()| v1::link(&mut linker))
+            .and_then(|()| match abi {
+                Abi::V0 { .. } => v0::link(&mut linker),
+                Abi::V1 => v1::link(&mut linker),
+            })
             .map_err(|error| ModuleError::of_artefact(&error))?;
-        Program::new(&module, &linker, Arc::clone(&running.ticker), self.settings)
+        let ticker = Arc::clone(&running.ticker);
+        Program::new(&module, abi, &linker, ticker, self.settings)
     }
 
     fn solo(&self) -> Result<&Running, ModuleError> {

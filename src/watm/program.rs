@@ -3,34 +3,16 @@
 //! In: an artefact. Out: a [`Program`], or one sentence that says what is wrong with the module and what to
 //! do about it.
 
+use super::abi::{Abi, Role};
 use super::guest::{Guest, Limits};
 use super::host::Settings;
 use super::ticker::Ticker;
-use super::v1;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use wasmtime::{Engine, ExternType, FuncType, InstancePre, Linker, Module, ValType};
+use wasmtime::{Engine, InstancePre, Linker, Module};
 
 /// Larger than any transport; a typo that names a disk image is refused.
 pub const MAX_MODULE: usize = 16 << 20;
-
-/// What a tunnel asks of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The client's: `watm_dial_v1`.
-    Dialer,
-    /// The server's: `watm_accept_v1`.
-    Listener,
-}
-
-impl Role {
-    pub(super) fn export(self) -> &'static str {
-        match self {
-            Role::Dialer => v1::DIAL,
-            Role::Listener => v1::ACCEPT,
-        }
-    }
-}
 
 /// What is wrong with a module; the text continues "FILE ...".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,30 +63,33 @@ pub enum ModuleError {
     /// It needs more than a slot of the pool, and the engine for that does not start.
     #[error("needs an engine of its own, and {0}")]
     NoEngine(String),
-    /// It speaks another ABI than WATM v1.
+    /// It speaks an ABI that only looks like WATM.
     #[error("{0}")]
     Abi(&'static str),
-    /// An export that WATM v1 requires is missing.
+    /// An export that WATM requires is missing.
     #[error(
-        "is no WATM v1 module: it does not export {0}; build it against WATM v1, see docs/writing-a-transport.md"
+        "is no WATM module: it does not export {0}; build it against WATM v1, see docs/writing-a-transport.md"
     )]
     MissingExport(&'static str),
-    /// An export has another type than WATM v1 says.
-    #[error("exports {0} with another type than WATM v1 says ({1}); build it against WATM v1")]
+    /// An export has another type than WATM says.
+    #[error("exports {0} with another type than WATM says ({1}); build it against WATM v1")]
     BadExport(&'static str, String),
     /// It wants something that is not there.
     #[error("imports {0}, which no WATM host provides; build it for wasm32-wasip1 and WATM v1")]
     UnknownImport(String),
     /// It imports a known function by another type.
     #[error(
-        "imports {0} with another type than WATM v1 or WASI preview1 says; build it for wasm32-wasip1 and WATM v1"
+        "imports {0} with another type than WATM or WASI preview1 says; build it for wasm32-wasip1 and WATM v1"
     )]
     BadImport(String),
     /// It cannot play this role.
     #[error(
-        "cannot be used on a {0}: it does not export {1}; ask its author for a build with that role"
+        "cannot be used as a {0}: it does not export {1}; ask its author for a build with that role"
     )]
     Role(&'static str, &'static str),
+    /// Its version of WATM does not know the role.
+    #[error("cannot be used as a {0}: {1} has no such role; ask its author for a v1 build")]
+    NoSuchRole(&'static str, Abi),
 }
 
 impl ModuleError {
@@ -165,33 +150,35 @@ pub struct Program {
     pub(super) ticker: Arc<Ticker>,
     pub(super) settings: Settings,
     pub(super) start: Option<&'static str>,
+    pub(super) abi: Abi,
     roles: Vec<Role>,
 }
 
 impl Program {
     pub(super) fn new(
         module: &Module,
+        abi: Abi,
         linker: &Linker<Guest>,
         ticker: Arc<Ticker>,
         settings: Settings,
     ) -> Result<Program, ModuleError> {
         check_needs(module, settings.limits)?;
-        check_abi(module)?;
         check_imports(module, linker)?;
         let pre = linker
             .instantiate_pre(module)
             .map_err(|error| ModuleError::BadImport(one_line(&error)))?;
         let has = |name: &str| module.get_export(name).is_some();
         let start = ["_initialize", "_start"].into_iter().find(|name| has(name));
-        let roles = [Role::Dialer, Role::Listener]
+        let roles = Role::ALL
             .into_iter()
-            .filter(|role| has(role.export()))
+            .filter(|role| abi.role(*role).is_some_and(has))
             .collect();
         Ok(Program {
             pre,
             ticker,
             settings,
             start,
+            abi,
             roles,
         })
     }
@@ -199,14 +186,21 @@ impl Program {
     /// Whether the module says it can play the role. Only running it shows whether it does: SDKs export
     /// every role and answer EPERM to those that no transport was written for.
     pub fn supports(&self, role: Role) -> Result<(), ModuleError> {
-        if self.roles.contains(&role) {
-            return Ok(());
+        match self.abi.role(role) {
+            Some(_) if self.roles.contains(&role) => Ok(()),
+            Some(export) => Err(ModuleError::Role(role.word(), export)),
+            None => Err(ModuleError::NoSuchRole(role.word(), self.abi)),
         }
-        let side = match role {
-            Role::Dialer => "client",
-            Role::Listener => "server",
-        };
-        Err(ModuleError::Role(side, role.export()))
+    }
+
+    /// The version of WATM that the module speaks.
+    pub fn abi(&self) -> Abi {
+        self.abi
+    }
+
+    /// The roles that the module exports; see [`Program::supports`].
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -229,71 +223,10 @@ fn check_needs(module: &Module, limits: Limits) -> Result<(), ModuleError> {
     Ok(())
 }
 
-fn check_abi(module: &Module) -> Result<(), ModuleError> {
-    let has = |name: &str| module.get_export(name).is_some();
-    if has("_water_v0") || has("_water_init") && !has(v1::INIT) && !has("_water_v1") {
-        return Err(ModuleError::Abi(
-            "speaks WATM v0, which this version does not run yet; ask its author for a v1 build",
-        ));
-    }
-    if has("_water_v1") {
-        return Err(ModuleError::Abi(
-            "speaks water-rs' own preview of v1, which is no WATM v1; ask its author for a v1 build",
-        ));
-    }
-    let accept_takes_nothing = module
-        .get_export(v1::ACCEPT)
-        .is_some_and(|export| export.func().is_some_and(|f| f.params().len() == 0));
-    if has("watm_userpipe_v1") || has("watm_lasterror_v1") || accept_takes_nothing {
-        return Err(ModuleError::Abi(
-            "speaks the unreleased draft of a final v1; ask its author for a v1 build",
-        ));
-    }
-    for (name, params) in [(v1::INIT, 0), (v1::CTRLPIPE, 1), (v1::START, 0)] {
-        let export = module
-            .get_export(name)
-            .ok_or(ModuleError::MissingExport(name))?;
-        check_export(name, &export, params)?;
-    }
-    for name in [v1::DIAL, v1::ACCEPT] {
-        if let Some(export) = module.get_export(name) {
-            check_export(name, &export, 1)?;
-        }
-    }
-    match module.get_export("memory") {
-        Some(ExternType::Memory(_)) => Ok(()),
-        _ => Err(ModuleError::MissingExport("memory")),
-    }
-}
-
-fn check_export(name: &'static str, export: &ExternType, params: usize) -> Result<(), ModuleError> {
-    let Some(found) = export.func() else {
-        return Err(ModuleError::BadExport(name, "it is no function".to_owned()));
-    };
-    let i32s = |mut types: Box<dyn Iterator<Item = ValType> + '_>| {
-        types.all(|ty| matches!(ty, ValType::I32))
-    };
-    let fits = found.params().len() == params
-        && found.results().len() == 1
-        && i32s(Box::new(found.params()))
-        && i32s(Box::new(found.results()));
-    if fits {
-        Ok(())
-    } else {
-        Err(ModuleError::BadExport(name, describe(found)))
-    }
-}
-
-fn describe(found: &FuncType) -> String {
-    let list = |types: Vec<String>| types.join(", ");
-    let params = list(found.params().map(|ty| ty.to_string()).collect());
-    let results = list(found.results().map(|ty| ty.to_string()).collect());
-    format!("({params}) -> ({results})")
-}
-
 fn check_imports(module: &Module, linker: &Linker<Guest>) -> Result<(), ModuleError> {
     // Only the names: the store is needed to look an import up, and is thrown away.
-    let mut store = wasmtime::Store::new(module.engine(), Guest::new(None, Limits::default()));
+    let mut store =
+        wasmtime::Store::new(module.engine(), Guest::new(None, false, Limits::default()));
     for import in module.imports() {
         if linker.get_by_import(&mut store, &import).is_none() {
             return Err(ModuleError::UnknownImport(format!(

@@ -1,19 +1,19 @@
 //! One connection's guest: instantiated, given its two ends, run to its own end.
 //!
-//! The order is the Go runtime's, which modules rely on: start function, `watm_init_v1`, the role,
-//! `watm_ctrlpipe_v1`, `watm_start_v1`. The first three are the transport's handshake, done under the caller's
-//! deadline; dropping any of these futures drops the guest.
+//! The order is the Go runtime's, which modules rely on: start function, initialisation, the role, the control pipe, the
+//! worker. The first three are the transport's handshake, done under the caller's deadline; dropping any of these
+//! futures drops the guest.
 
+use super::abi::{Abi, Role};
 use super::control::Control;
 use super::ends::Finished;
 use super::engine;
 use super::errno::Errno;
 use super::fds::Kind;
-use super::guest::{Connect, Guest};
+use super::guest::{Connect, Dial, Guest};
 use super::preview1::Exit;
-use super::program::{Program, Role};
+use super::program::Program;
 use super::stream::Stream;
-use super::v1;
 use crate::error::Failure;
 use std::sync::Arc;
 use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap};
@@ -23,6 +23,8 @@ pub struct Session {
     store: Store<Guest>,
     instance: Instance,
     program: Arc<Program>,
+    /// Where the two ends are among the guest's streams.
+    inner: usize,
     outer: usize,
 }
 
@@ -37,12 +39,14 @@ pub struct Outcome {
     pub from_outer: u64,
 }
 
-const INNER: usize = 0;
+/// The application's end is the first that a guest is given; in a relay the guest decides.
+const FIRST: usize = 0;
 
 impl Session {
-    /// Makes an instance and runs its initialisation. `conf` becomes `/conf/watm.cfg`.
+    /// Makes an instance and runs its initialisation. `conf` becomes `/conf/watm.cfg` (v1) or what `pull_config` opens (v0).
     pub async fn new(program: &Arc<Program>, conf: Option<Arc<[u8]>>) -> Result<Session, Failure> {
-        let mut store = engine::store(program.engine(), Guest::new(conf, program.settings.limits));
+        let guest = Guest::new(conf, program.abi == Abi::V1, program.settings.limits);
+        let mut store = engine::store(program.engine(), guest);
         let ticker = &program.ticker;
         let instance = ticker
             .run(program.pre.instantiate_async(&mut store))
@@ -53,7 +57,8 @@ impl Session {
             store,
             instance,
             program: Arc::clone(program),
-            outer: INNER,
+            inner: FIRST,
+            outer: FIRST,
         };
         session.start().await?;
         session.init().await?;
@@ -81,13 +86,49 @@ impl Session {
         }
     }
 
-    /// Runs the dialer's handshake (`watm_dial_v1`): `inner` is the application, `connect` the way out.
+    /// Runs the dialer's handshake (`watm_dial_v1`, `_water_dial`): `inner` is the application, `connect` the way out.
     pub async fn dial(&mut self, inner: Stream, connect: Connect) -> Result<(), Failure> {
         self.store.data_mut().connect = Some(connect);
         self.role(Role::Dialer, inner).await
     }
 
-    /// Runs the listener's handshake (`watm_accept_v1`): `inner` is the application, not connected yet,
+    /// Runs the fixed dialer's handshake (`watm_dial_fixed_v1`): the module says where to, `dial` whether.
+    pub async fn dial_fixed(&mut self, inner: Stream, dial: Dial) -> Result<(), Failure> {
+        self.store.data_mut().dial = Some(dial);
+        self.role(Role::FixedDialer, inner).await
+    }
+
+    /// Runs the relay's handshake (`watm_associate_v1`, `_water_associate`): `incoming` came in and takes the place of the
+    /// application; the way on is `connect`'s, or `dial`'s where the module says where to.
+    pub async fn associate(
+        &mut self,
+        mut incoming: Stream,
+        connect: Option<Connect>,
+        dial: Option<Dial>,
+    ) -> Result<(), Failure> {
+        let guest = self.store.data_mut();
+        incoming.hold_end(true);
+        guest.accepted = Some(incoming);
+        (guest.connect, guest.dial) = (connect, dial);
+        let export = self.export(Role::Relay)?;
+        let result = self.call(export, None).await?;
+        if result != 0 {
+            return Err(self.refused(result));
+        }
+        let guest = self.store.data_mut();
+        match (guest.accepted_at, guest.dialled_at) {
+            (Some(incoming), Some(onward)) => {
+                (self.inner, self.outer) = (incoming, onward);
+                self.inner().hold_end(false);
+                Ok(())
+            }
+            _ => Err(Failure::Module(format!(
+                "its {export} did not take the connection and dial on"
+            ))),
+        }
+    }
+
+    /// Runs the listener's handshake (`watm_accept_v1`, `_water_accept`): `inner` is the application, not connected yet,
     /// `outer` the connection that came in.
     pub async fn accept(&mut self, inner: Stream, mut outer: Stream) -> Result<(), Failure> {
         outer.hold_end(true);
@@ -98,40 +139,51 @@ impl Session {
     }
 
     async fn role(&mut self, role: Role, inner: Stream) -> Result<(), Failure> {
+        let export = self.export(role)?;
         let guest = self.store.data_mut();
         if let Err(errno) = guest.check_room() {
             // The application is still to be answered.
-            guest.streams.insert(INNER, inner);
+            guest.streams.insert(FIRST, inner);
             return Err(Failure::Module(errno.to_string()));
         }
         let no_room = |errno: Errno| Failure::Module(errno.to_string());
         let fd = guest.push(inner).map_err(no_room)?;
-        let result = self.call(role.export(), Some(fd)).await?;
-        let guest = self.store.data_mut();
-        match Errno::of_result(result) {
-            Ok(fd) => match guest.stream_at(fd) {
-                Ok(at) if at != INNER => {
-                    self.outer = at;
-                    Ok(())
-                }
-                _ => Err(Failure::Module(format!(
-                    "its {} returned a descriptor that it was not given",
-                    role.export()
-                ))),
-            },
-            // What the host knows about a failed dial says more than the guest's errno.
-            Err(errno) => Err(guest.failure.take().unwrap_or_else(|| match errno {
-                Errno::EPERM => {
-                    Failure::Module(format!("{errno}: it has no transport for this side"))
-                }
-                _ => Failure::Module(errno.to_string()),
-            })),
+        let result = self.call(export, Some(fd)).await?;
+        if result < 0 {
+            return Err(self.refused(result));
         }
+        match self.store.data_mut().stream_at(result) {
+            Ok(at) if at != self.inner => {
+                self.outer = at;
+                Ok(())
+            }
+            _ => Err(Failure::Module(format!(
+                "its {export} returned a descriptor that it was not given"
+            ))),
+        }
+    }
+
+    fn export(&self, role: Role) -> Result<&'static str, Failure> {
+        let no_such = || Failure::Module(format!("{} has no {}", self.program.abi, role.word()));
+        self.program.abi.role(role).ok_or_else(no_such)
+    }
+
+    /// Why the guest did not play its role. What the host knows about a failed dial says more than the guest's errno.
+    fn refused(&mut self, result: i32) -> Failure {
+        let abi = self.program.abi;
+        let told = self.store.data_mut().failure.take();
+        told.unwrap_or_else(|| match Errno::of_result(result) {
+            Err(errno @ Errno::EPERM) => {
+                Failure::Module(format!("{errno}: it has no transport for this role"))
+            }
+            _ => Failure::Module(abi.shown(result)),
+        })
     }
 
     /// The application's end.
     pub fn inner(&mut self) -> &mut Stream {
-        &mut self.store.data_mut().streams[INNER]
+        let at = self.inner;
+        &mut self.store.data_mut().streams[at]
     }
 
     /// The network's end, once the role was played.
@@ -148,11 +200,11 @@ impl Session {
     /// Runs the guest's worker until it returns, then brings both ends to their end.
     pub async fn run(mut self) -> Outcome {
         let worked = self.work().await;
-        let outer = self.outer;
+        let (inner, outer) = (self.inner, self.outer);
         let guest = self.store.into_data();
         let finished = Finished {
             streams: guest.streams,
-            inner: INNER,
+            inner,
             outer,
         };
         finished.close(worked).await
@@ -164,42 +216,42 @@ impl Session {
             .fds
             .open(Kind::Control)
             .map_err(|errno| Failure::Module(errno.to_string()))?;
-        let result = self.call(v1::CTRLPIPE, Some(fd)).await?;
+        let abi = self.program.abi;
+        let cancel = abi.cancel();
+        let result = self.call(cancel, Some(fd)).await?;
         if result != 0 {
-            return Err(Failure::Module(format!(
-                "its {} failed: {}",
-                v1::CTRLPIPE,
-                shown(result)
-            )));
+            let why = abi.shown(result);
+            return Err(Failure::Module(format!("its {cancel} failed: {why}")));
         }
-        match self.call(v1::START, None).await? {
+        match self.call(abi.worker(), None).await? {
             0 => Ok(()),
             // The ends that published workers report: the peer closed, the host said so.
             result if Errno::of_result(result) == Err(Errno::EPIPE) => Ok(()),
             result if Errno::of_result(result) == Err(Errno::ECANCELED) => Ok(()),
-            result => Err(Failure::Module(shown(result))),
+            result => Err(Failure::Module(abi.shown(result))),
         }
     }
 
     /// Takes the application's end back from a guest that failed before its worker ran.
     pub fn into_inner(self) -> Option<Stream> {
         let mut guest = self.store.into_data();
-        (!guest.streams.is_empty()).then(|| guest.streams.swap_remove(INNER))
+        (!guest.streams.is_empty()).then(|| guest.streams.swap_remove(FIRST))
     }
 
-    /// Takes the network's end back from a guest that failed before its worker ran.
+    /// Takes the connection that came in back from a guest that failed before its worker ran.
     pub fn into_outer(self) -> Option<Stream> {
         let mut guest = self.store.into_data();
         if let Some(outer) = guest.accepted.take() {
             return Some(outer);
         }
-        (guest.streams.len() > 1).then(|| guest.streams.swap_remove(1))
+        guest.accepted_at.map(|at| guest.streams.swap_remove(at))
     }
 
     async fn init(&mut self) -> Result<(), Failure> {
-        match self.call(v1::INIT, None).await? {
+        let abi = self.program.abi;
+        match self.call(abi.init(), None).await? {
             0 => Ok(()),
-            result => Err(Failure::Configuration(shown(result))),
+            result => Err(Failure::Configuration(abi.shown(result))),
         }
     }
 
@@ -210,7 +262,7 @@ impl Session {
             program,
             ..
         } = self;
-        let no_such = |_| Failure::Module(format!("its {name} has another type than WATM v1 says"));
+        let no_such = |_| Failure::Module(format!("its {name} has another type than WATM says"));
         let called = match argument {
             None => {
                 let func = instance
@@ -230,17 +282,13 @@ impl Session {
         };
         match called {
             // A worker may also end by exiting.
-            Err(error) if name == v1::START && error.downcast_ref() == Some(&Exit(0)) => Ok(0),
+            Err(error)
+                if name == program.abi.worker() && error.downcast_ref() == Some(&Exit(0)) =>
+            {
+                Ok(0)
+            }
             called => called.map_err(|error| failure_of(&error)),
         }
-    }
-}
-
-/// A result as a person reads it. Some workers return an errno un-negated.
-fn shown(result: i32) -> String {
-    match Errno::of_result(result) {
-        Err(errno) => errno.to_string(),
-        Ok(positive) => Errno(u16::try_from(positive).unwrap_or(u16::MAX)).to_string(),
     }
 }
 

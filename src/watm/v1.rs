@@ -6,6 +6,7 @@
 
 use super::errno::Errno;
 use super::guest::Guest;
+use super::io::Io;
 use super::memory::{iovec, iovec_count, split};
 use crate::error::Failure;
 use wasmtime::{Caller, Linker};
@@ -16,7 +17,9 @@ pub(super) const INIT: &str = "watm_init_v1";
 pub(super) const CTRLPIPE: &str = "watm_ctrlpipe_v1";
 pub(super) const START: &str = "watm_start_v1";
 pub(super) const DIAL: &str = "watm_dial_v1";
+pub(super) const DIAL_FIXED: &str = "watm_dial_fixed_v1";
 pub(super) const ACCEPT: &str = "watm_accept_v1";
+pub(super) const ASSOCIATE: &str = "watm_associate_v1";
 
 /// The longest network or address that a guest may name, as on the Go runtime.
 const MAX_NAME: usize = 256;
@@ -31,48 +34,67 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         },
     )?;
     linker.func_wrap(MODULE, "water_accept", |mut caller: Caller<'_, Guest>| {
-        let guest = caller.data_mut();
-        // Without room the connection stays the host's, to be ended quietly.
-        let accepted = guest.check_room().and_then(|()| {
-            let stream = guest.accepted.take().ok_or(Errno::ENOTCONN)?;
-            guest.push(stream)
-        });
-        accepted.unwrap_or_else(Errno::negated)
+        accept(caller.data_mut())
     })?;
-    linker.func_wrap(
+    linker.func_wrap_async(
         MODULE,
         "water_dial",
         |mut caller: Caller<'_, Guest>,
-         network: i32,
-         networks: i32,
-         address: i32,
-         addresses: i32| {
-            let (memory, guest) = split(&mut caller)?;
-            for (iovs, count) in [(network, networks), (address, addresses)] {
-                if let Err(errno) = check_name(memory, iovs, count) {
-                    return Ok(errno.negated());
-                }
-            }
-            guest.failure = Some(Failure::Module(
-                "it asked to dial an address of its own choice, and none is allowed".into(),
-            ));
-            wasmtime::Result::Ok(Errno::ENOTCONN.negated())
+         (network, networks, address, addresses): (i32, i32, i32, i32)| {
+            Box::new(async move {
+                let (memory, guest) = split(&mut caller)?;
+                let named = name(memory, network, networks)
+                    .and_then(|network| Ok((network, name(memory, address, addresses)?)));
+                wasmtime::Result::Ok(match named {
+                    Ok((network, address)) => dial(guest, network, address).await,
+                    Err(errno) => errno.negated(),
+                })
+            })
         },
     )?;
     Ok(())
 }
 
-async fn dial_fixed(guest: &mut Guest) -> i32 {
+/// `water_accept`: hands over the connection that the host has accepted.
+pub(super) fn accept(guest: &mut Guest) -> i32 {
+    // Without room the connection stays the host's, to be ended quietly.
+    let accepted = guest.check_room().and_then(|()| {
+        let stream = guest.accepted.take().ok_or(Errno::ENOTCONN)?;
+        guest.accepted_at = Some(guest.streams.len());
+        guest.push(stream)
+    });
+    accepted.unwrap_or_else(Errno::negated)
+}
+
+/// `water_dial_fixed`: dials where the host was told to.
+pub(super) async fn dial_fixed(guest: &mut Guest) -> i32 {
     let Some(connect) = &guest.connect else {
         return Errno::ENODEV.negated();
     };
-    let connected = connect().await;
+    let connecting = connect();
+    connected(guest, connecting.await)
+}
+
+/// `water_dial`: dials where the guest wants to, if the host lets it.
+async fn dial(guest: &mut Guest, network: String, address: String) -> i32 {
+    let Some(dial) = &guest.dial else {
+        guest.failure = Some(Failure::Module(
+            "it asked to dial an address of its own choice, and none is allowed".into(),
+        ));
+        return Errno::ENOTCONN.negated();
+    };
+    let connecting = dial(network, address);
+    connected(guest, connecting.await)
+}
+
+fn connected(guest: &mut Guest, connected: Result<Io, Failure>) -> i32 {
     guest.progress += 1;
     match connected {
         Ok(io) => {
             guest.failure = None;
-            // One connection has one bridge; a module cannot fan out.
-            guest.connect = None;
+            // One connection has one far end; a module cannot fan out.
+            (guest.connect, guest.dial) = (None, None);
+            guest.dialled_at = Some(guest.streams.len());
             let pushed = guest.push(super::stream::Stream::new(io));
             pushed.unwrap_or_else(Errno::negated)
         }
@@ -83,13 +105,15 @@ async fn dial_fixed(guest: &mut Guest) -> i32 {
     }
 }
 
-fn check_name(memory: &[u8], iovs: i32, count: i32) -> Result<(), Errno> {
-    let mut total = 0;
+/// A text that a guest gives as buffers.
+fn name(memory: &[u8], iovs: i32, count: i32) -> Result<String, Errno> {
+    let mut text = Vec::new();
     for index in 0..iovec_count(count)? {
-        total += iovec(memory, iovs, index).map_err(|_| Errno::EINVAL)?.len();
-        if total > MAX_NAME {
+        let piece = iovec(memory, iovs, index).map_err(|_| Errno::EINVAL)?;
+        if text.len() + piece.len() > MAX_NAME {
             return Err(Errno::EINVAL);
         }
+        text.extend_from_slice(&memory[piece]);
     }
-    Ok(())
+    String::from_utf8(text).map_err(|_| Errno::EINVAL)
 }

@@ -21,6 +21,7 @@ mod relaying;
 mod scarcity;
 mod scrubbing;
 mod socks_port;
+mod standalone;
 mod stopping;
 mod support;
 mod tools;

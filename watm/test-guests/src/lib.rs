@@ -7,6 +7,7 @@
 
 pub mod relay;
 pub mod upstream;
+pub mod v0;
 
 use core::marker::PhantomData;
 

@@ -1,0 +1,341 @@
+//! Where a module may dial on its own account: nowhere, unless an operator says so.
+//!
+//! In: rules (`example.com:443`, `*.example.org:443`, `192.0.2.0/24:80-90`, `[2001:db8::]/32:*`) and an address that a
+//! module named. Out: whether, and where to. A name is judged before it is resolved and its addresses afterwards: a name
+//! that leads to this machine or its network needs a rule for that address too, or whoever runs a name server could make
+//! a bridge knock at its own doors.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+use super::dial::Target;
+
+/// What an operator allows; empty allows nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Allow(Vec<Rule>);
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    host: Host,
+    ports: RangeInclusive<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    /// Everything, addresses of this machine and its networks included.
+    Any,
+    /// An address or a block of them.
+    Net(IpNet),
+    /// A name, in lower case.
+    Name(String),
+    /// All names that end so, the dot included.
+    Suffix(String),
+}
+
+/// Why a text is no rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no rule: expected HOST:PORTS, like example.com:443, *.example.org:443, 192.0.2.0/24:80-90 or [2001:db8::]/32:*"
+)]
+pub struct RuleError(String);
+
+impl FromStr for Rule {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Rule, RuleError> {
+        let error = || RuleError(text.to_owned());
+        let (host, ports) = text.rsplit_once(':').ok_or_else(error)?;
+        let ports = parse_ports(ports).ok_or_else(error)?;
+        let host = parse_host(host).ok_or_else(error)?;
+        Ok(Rule { host, ports })
+    }
+}
+
+fn parse_ports(text: &str) -> Option<RangeInclusive<u16>> {
+    if text == "*" {
+        return Some(1..=u16::MAX);
+    }
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+    (1 <= first && first <= last).then_some(first..=last)
+}
+
+fn parse_host(text: &str) -> Option<Host> {
+    if text == "*" {
+        return Some(Host::Any);
+    }
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix.parse().ok()?)),
+        None => (text, None),
+    };
+    let bracketed = address
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Ok(ip) = bracketed.unwrap_or(address).parse::<IpAddr>() {
+        // A bare IPv6 address could not be told from its port.
+        if ip.is_ipv6() != bracketed.is_some() {
+            return None;
+        }
+        return Some(Host::Net(match prefix {
+            Some(prefix) => IpNet::new(ip, prefix).ok()?,
+            None => IpNet::from(ip),
+        }));
+    }
+    let name = address.trim_end_matches('.').to_ascii_lowercase();
+    if prefix.is_some() || bracketed.is_some() {
+        return None;
+    }
+    match name.strip_prefix('*') {
+        Some(suffix) if suffix.starts_with('.') && is_name(&suffix[1..]) => {
+            Some(Host::Suffix(suffix.to_owned()))
+        }
+        None if is_name(&name) => Some(Host::Name(name)),
+        _ => None,
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=253).contains(&text.len())
+        && text.split('.').all(|label| !label.is_empty() && label.bytes().all(fine))
+        // A name like 10.0.0 would be an address to some resolvers.
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+impl Allow {
+    /// These rules.
+    pub fn new(rules: Vec<Rule>) -> Allow {
+        Allow(rules)
+    }
+
+    /// Whether anything at all is allowed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a target may be dialled, as far as it can be told before a name is resolved.
+    pub fn permits(&self, target: &Target) -> bool {
+        match target {
+            Target::Ip(addr) => self.permits_address(*addr),
+            Target::Name(name, port) => self.permits_name(name, *port),
+        }
+    }
+
+    /// Whether an address that an allowed name led to may be dialled: one of the internet may, any other needs a rule.
+    pub fn permits_resolved(&self, addr: SocketAddr) -> bool {
+        is_public(addr.ip()) || self.permits_address(addr)
+    }
+
+    fn permits_name(&self, name: &str, port: u16) -> bool {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        self.0.iter().any(|rule| {
+            let fits = match &rule.host {
+                Host::Any => true,
+                Host::Net(_) => false,
+                Host::Name(exact) => *exact == name,
+                Host::Suffix(suffix) => name.len() > suffix.len() && name.ends_with(suffix),
+            };
+            fits && rule.ports.contains(&port)
+        })
+    }
+
+    fn permits_address(&self, addr: SocketAddr) -> bool {
+        let ip = addr.ip().to_canonical();
+        self.0.iter().any(|rule| {
+            let fits = match &rule.host {
+                Host::Any => true,
+                Host::Net(net) => net.contains(&ip),
+                Host::Name(_) | Host::Suffix(_) => false,
+            };
+            fits && rule.ports.contains(&addr.port())
+        })
+    }
+}
+
+/// Whether an address is one of the internet's, rather than of this machine, its networks or nobody's.
+fn is_public(ip: IpAddr) -> bool {
+    let special: &[&str] = match ip.to_canonical() {
+        // RFC 6890 and its registry: this network, private, shared, loopback, link-local, protocol assignments,
+        // documentation, benchmarks, multicast, reserved, broadcast.
+        IpAddr::V4(_) => &[
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.0.0.0/24",
+            "192.0.2.0/24",
+            "192.88.99.0/24",
+            "192.168.0.0/16",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+        ],
+        // Unspecified, loopback, mapped, translated (which reach IPv4 by another name), discard, protocol assignments,
+        // documentation, 6to4, unique local, link-local, multicast.
+        IpAddr::V6(_) => &[
+            "::/96",
+            "::ffff:0:0/96",
+            "64:ff9b::/96",
+            "64:ff9b:1::/48",
+            "100::/64",
+            "2001::/23",
+            "2001:db8::/32",
+            "2002::/16",
+            "3fff::/20",
+            "fc00::/7",
+            "fe80::/10",
+            "fec0::/10",
+            "ff00::/8",
+        ],
+    };
+    let ip = ip.to_canonical();
+    !special.iter().any(|block| {
+        block
+            .parse::<IpNet>()
+            .expect("a block of the registry")
+            .contains(&ip)
+    })
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Any => f.write_str("*")?,
+            Host::Net(IpNet::V4(net)) => write!(f, "{net}")?,
+            Host::Net(IpNet::V6(net)) => write!(f, "[{}]/{}", net.addr(), net.prefix_len())?,
+            Host::Name(name) => f.write_str(name)?,
+            Host::Suffix(suffix) => write!(f, "*{suffix}")?,
+        }
+        match (*self.ports.start(), *self.ports.end()) {
+            (1, u16::MAX) => f.write_str(":*"),
+            (first, last) if first == last => write!(f, ":{first}"),
+            (first, last) => write!(f, ":{first}-{last}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn allow(rules: &[&str]) -> Allow {
+        Allow::new(
+            rules
+                .iter()
+                .map(|rule| rule.parse().expect("a rule"))
+                .collect(),
+        )
+    }
+
+    fn ip(text: &str) -> Target {
+        Target::Ip(text.parse().expect("an address"))
+    }
+
+    fn name(name: &str, port: u16) -> Target {
+        Target::Name(name.to_owned(), port)
+    }
+
+    #[test]
+    fn nothing_is_allowed_by_default() {
+        let nothing = Allow::default();
+        assert!(!nothing.permits(&ip("192.0.2.1:443")));
+        assert!(!nothing.permits(&name("example.com", 443)));
+    }
+
+    #[test]
+    fn names_match_whole_or_by_suffix() {
+        let rules = allow(&["example.com:443", "*.example.org:80-81"]);
+        assert!(rules.permits(&name("Example.COM.", 443)));
+        assert!(rules.permits(&name("a.b.example.org", 81)));
+        for (host, port) in [
+            ("example.com", 80),
+            ("notexample.com", 443),
+            ("example.com.evil", 443),
+            ("example.org", 80),
+            ("evilexample.org", 80),
+            (".example.org", 80),
+        ] {
+            assert!(!rules.permits(&name(host, port)), "{host}:{port}");
+        }
+        assert!(
+            !rules.permits(&ip("192.0.2.1:443")),
+            "a name rule allows no address"
+        );
+    }
+
+    #[test]
+    fn addresses_match_by_block_in_every_dress() {
+        let rules = allow(&["192.0.2.0/24:443", "[2001:db8::]/32:*", "198.51.100.7:1-2"]);
+        assert!(rules.permits(&ip("192.0.2.255:443")));
+        assert!(rules.permits(&ip("[::ffff:192.0.2.1]:443")));
+        assert!(rules.permits(&ip("[2001:db8::1]:9")));
+        assert!(!rules.permits(&ip("192.0.3.0:443")));
+        assert!(!rules.permits(&ip("198.51.100.8:1")));
+        assert!(!rules.permits(&ip("198.51.100.7:3")));
+    }
+
+    #[test]
+    fn a_name_does_not_lead_home() {
+        let rules = allow(&["*:443", "intern.example:80", "10.1.0.0/16:80"]);
+        let addr = |text: &str| text.parse().expect("an address");
+        assert!(rules.permits_resolved(addr("1.1.1.1:443")));
+        let named = allow(&["intern.example:80", "10.1.0.0/16:80"]);
+        assert!(named.permits_resolved(addr("10.1.2.3:80")));
+        for home in [
+            "127.0.0.1:80",
+            "10.2.0.1:80",
+            "169.254.169.254:80",
+            "[::1]:80",
+            "[fe80::1]:80",
+            "[::ffff:127.0.0.1]:80",
+            "[::127.0.0.1]:80",
+            "[64:ff9b::7f00:1]:80",
+            "0.0.0.0:80",
+        ] {
+            assert!(!named.permits_resolved(addr(home)), "{home}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for text in [
+            "",
+            "example.com",
+            ":443",
+            "example.com:",
+            "example.com:0",
+            "example.com:2-1",
+            "2001:db8::1:443",
+            "10.0.0.0/33:1",
+            "*example.com:1",
+            "*.:1",
+            "a..b:1",
+            "10.0.0:1",
+            "example.com/8:1",
+            "a b:1",
+            "[10.0.0.1]:1",
+            "[example.com]:1",
+        ] {
+            assert!(text.parse::<Rule>().is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_rule_reads_as_it_was_written(text in ".{0,40}") {
+            if let Ok(rule) = text.parse::<Rule>() {
+                prop_assert_eq!(rule.to_string().parse::<Rule>(), Ok(rule));
+            }
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! A run without a parent: one module between a port here and an address there.
+//!
+//! In: what the command line says. Out: a line on stdout for the port, then connections, a summary an hour and one at the
+//! end. What can go wrong with one connection is a log line; what is wrong with the module or the port ends the run
+//! before it begins. For people who are not tor: `dial` puts a module before what they connect to, `listen` before what
+//! they serve, `relay` between two of them.
+
+use crate::config::{CLIENT_CONNECTIONS, Config, SERVER_CONNECTIONS};
+use crate::error::{Failure, Severity};
+use crate::log;
+use crate::net::allow::{Allow, Rule};
+use crate::net::dial::{self, Target};
+use crate::net::proxy::Proxy;
+use crate::net::{listen, tune_local, tune_network};
+use crate::say;
+use crate::transport::{Registry, State, Transport, services};
+use crate::tunnel::{Admission, Connection, Slot, Slots, WasUp, Way};
+use crate::watm::{Connecting, Io, Outcome, Role, Stream, quiet};
+use anyhow::{Context, bail};
+use socket2::SockRef;
+use std::future::Future;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// How often a run says what it has done.
+const SUMMARY: Duration = Duration::from_secs(3600);
+
+/// What the module is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// Connections from here go out through it.
+    Dial,
+    /// Connections that come in went through it elsewhere.
+    Listen,
+    /// It stands between two networks.
+    Relay,
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The module's file, or the name of a built-in.
+    pub module: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where connections go; nowhere if the module says so itself.
+    pub connect: Option<Target>,
+    /// Where a module may go that says so itself.
+    pub allow: Vec<Rule>,
+    /// What the module reads as its configuration.
+    pub config: Option<PathBuf>,
+    /// The proxy that every connection outward goes through.
+    pub proxy: Option<Proxy>,
+    /// Connections at a time.
+    pub max_connections: Option<usize>,
+    /// The deadline of a handshake.
+    pub handshake: Duration,
+    /// The deadline of a connection outward.
+    pub dial: Duration,
+    /// How long open connections may take to end after the first signal.
+    pub drain: Duration,
+    /// Where compiled modules are kept.
+    pub state: Option<PathBuf>,
+    /// The quietest line that is told.
+    pub log_level: Severity,
+    /// Whether addresses may appear in logs.
+    pub unsafe_logging: bool,
+}
+
+/// What every connection of a run shares.
+struct Run {
+    job: Job,
+    transport: Transport,
+    conf: Option<Arc<[u8]>>,
+    connect: Option<Target>,
+    allow: Arc<Allow>,
+    dial: Arc<dial::Dial>,
+    quiet_close: Duration,
+    slots: Slots,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    open: AtomicU64,
+    ended: AtomicU64,
+    failed: AtomicU64,
+    /// From the application, or from where a relay's connections come.
+    from_inner: AtomicU64,
+    from_outer: AtomicU64,
+}
+
+/// Runs until a signal and the end of what is open then.
+pub async fn run(job: Job, options: Options) -> anyhow::Result<()> {
+    log::init(
+        options.log_level,
+        options.unsafe_logging,
+        vec![Box::new(|severity, text| {
+            let _ = writeln!(std::io::stderr(), "ouzel: {}: {text}", severity.word());
+        })],
+    );
+    let addr = options.listen;
+    let drain = options.drain;
+    let run = Arc::new(Run::prepare(job, options).await?);
+    let listener = listen::listen(addr).with_context(|| format!("cannot listen on {addr}"))?;
+    say_where(&listener)?;
+    let started = Instant::now();
+    let mut signals = Signals::catch().context("signals cannot be watched")?;
+    let mut hours = interval_at(started + SUMMARY, SUMMARY);
+    hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Each arm only waits: one that is dropped has taken nothing but its own event.
+    loop {
+        tokio::select! {
+            () = accept(&listener, &run) => {}
+            _ = hours.tick() => run.counts.tell(started),
+            () = signals.next() => break,
+        }
+    }
+    drop(listener);
+    let open = run.counts.open.load(Ordering::Relaxed);
+    if open > 0 {
+        tracing::info!(
+            "no new connections; {open} open ones may take {} s to end",
+            drain.as_secs()
+        );
+    }
+    tokio::select! {
+        () = run.slots.all_free() => {}
+        () = tokio::time::sleep(drain) => {}
+        () = signals.next() => {}
+    }
+    run.counts.tell(started);
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no tor listens to a run without a parent; whoever asked for port 0 reads this line"
+)]
+fn say_where(listener: &TcpListener) -> anyhow::Result<()> {
+    let at = listener.local_addr().context("the port is gone")?;
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "listening on {at}").and_then(|()| out.flush());
+    Ok(())
+}
+
+impl Run {
+    async fn prepare(job: Job, options: Options) -> anyhow::Result<Run> {
+        let slots = match job {
+            Job::Dial => CLIENT_CONNECTIONS,
+            Job::Listen | Job::Relay => SERVER_CONNECTIONS,
+        };
+        let slots = options.max_connections.unwrap_or(slots);
+        let allow = Allow::new(options.allow);
+        let role = match (job, &options.connect) {
+            (Job::Dial, Some(_)) => Role::Dialer,
+            (Job::Dial, None) => Role::FixedDialer,
+            (Job::Listen, _) => Role::Listener,
+            (Job::Relay, _) => Role::Relay,
+        };
+        if options.connect.is_none() && allow.is_empty() {
+            bail!(
+                "nobody says where to connect: give --connect ADDR, or, for a module that knows by itself, an --allow rule for \
+                 every place that it may go to"
+            );
+        }
+        let state = match options.state.or_else(default_state) {
+            Some(state) => state,
+            None => bail!("there is no HOME to keep compiled modules in; give --state DIR"),
+        };
+        let state = State::open(&state)
+            .with_context(|| format!("the state directory {} cannot be opened", state.display()))?;
+        let (name, config) = named(&options.module, options.config);
+        let registry = Arc::new(Registry::new(&config, slots, &state));
+        let mut transport = registry
+            .load(&name, role)
+            .await
+            .map_err(anyhow::Error::msg)?;
+        transport.handshake = options.handshake;
+        let conf = transport.conf.file(std::iter::empty())?;
+        Ok(Run {
+            job,
+            transport,
+            conf,
+            connect: options.connect,
+            allow: Arc::new(allow),
+            dial: Arc::new(dial::Dial {
+                proxy: options.proxy,
+                timeout: options.dial,
+                ..dial::Dial::default()
+            }),
+            quiet_close: services::quiet_close(&state),
+            slots: Slots::new(registry.slots()),
+            counts: Counts::default(),
+        })
+    }
+
+    fn connection<'a>(&'a self, peer: &'a SocketAddr) -> Connection<'a> {
+        Connection {
+            transport: &self.transport,
+            conf: self.conf.clone(),
+            far: peer,
+        }
+    }
+
+    async fn serve(&self, socket: TcpStream, peer: SocketAddr, quiet_until: Instant, slot: Slot) {
+        self.counts.open.fetch_add(1, Ordering::Relaxed);
+        let connection = self.connection(&peer);
+        let carried = match self.job {
+            Job::Dial => {
+                tune_local(&socket);
+                let carried = connection.carry_client(socket, &[], self.way(), &[]).await;
+                carried.map_err(|(socket, failure)| {
+                    self.connection(&peer).tell(&failure);
+                    // There is no reply to tell an application that it was not connected, but a reset.
+                    if let Some(socket) = socket {
+                        let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+                    }
+                    None
+                })
+            }
+            Job::Listen => {
+                let carried = connection.carry_server(socket, self.onward()).await;
+                carried.map_err(|(stream, was_up)| Some((stream, was_up)))
+            }
+            Job::Relay => {
+                let carried = connection.carry_relay(socket, self.way()).await;
+                carried.map_err(|(stream, was_up)| Some((stream, was_up)))
+            }
+        };
+        match carried {
+            Ok(outcome) => self.counts.add(&outcome),
+            Err(unfinished) => {
+                self.counts.failed.fetch_add(1, Ordering::Relaxed);
+                if let Some((Some(stream), was_up)) = unfinished {
+                    let _turn = self.slots.exchange(slot);
+                    let now = was_up == WasUp(true);
+                    quiet(stream, if now { Instant::now() } else { quiet_until }).await;
+                }
+            }
+        }
+        self.counts.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A plain connection to where the run goes.
+    fn onward(&self) -> impl Future<Output = Result<TcpStream, Failure>> + use<> {
+        let (dial, target) = (Arc::clone(&self.dial), self.connect.clone());
+        async move {
+            let target = target.ok_or_else(|| Failure::Host("nobody said where to".to_owned()))?;
+            dial.connect(&target).await
+        }
+    }
+
+    fn way(&self) -> Way {
+        let (dial, allow) = (Arc::clone(&self.dial), Arc::clone(&self.allow));
+        match self.connect.clone() {
+            Some(target) => {
+                let way = Arc::new((dial, target));
+                Way::Host(Box::new(move || {
+                    let way = Arc::clone(&way);
+                    Box::pin(async move { way.0.connect(&way.1).await.map(Io::from) })
+                }))
+            }
+            None => Way::Module(Box::new(move |network, address| -> Connecting {
+                let (dial, allow) = (Arc::clone(&dial), Arc::clone(&allow));
+                Box::pin(async move {
+                    let target = Target::named_by_module(&network, &address)?;
+                    dial.connect_allowed(&target, &allow).await.map(Io::from)
+                })
+            })),
+        }
+    }
+}
+
+/// Takes the next connection and sees to it.
+async fn accept(listener: &TcpListener, run: &Arc<Run>) {
+    let trouble = |failure: &Failure| {
+        say!(
+            failure.severity(),
+            "no connection can be accepted: {failure}"
+        )
+    };
+    let (socket, peer) = listen::accept(listener, trouble).await;
+    tune_network(&socket);
+    let quiet_until = Instant::now() + run.quiet_close;
+    let run = Arc::clone(run);
+    match run.slots.admit().await {
+        Admission::Carried(slot) => {
+            tokio::spawn(async move { run.serve(socket, peer, quiet_until, slot).await });
+        }
+        Admission::Refused(turn, full) => {
+            run.connection(&peer).tell(&full);
+            tokio::spawn(async move {
+                match run.job {
+                    Job::Dial => drop(SockRef::from(&socket).set_linger(Some(Duration::ZERO))),
+                    Job::Listen | Job::Relay => quiet(Stream::new(socket), quiet_until).await,
+                }
+                drop(turn);
+            });
+        }
+    }
+}
+
+impl Counts {
+    fn add(&self, outcome: &Outcome) {
+        let ended = if outcome.result.is_ok() {
+            &self.ended
+        } else {
+            &self.failed
+        };
+        ended.fetch_add(1, Ordering::Relaxed);
+        self.from_inner
+            .fetch_add(outcome.from_inner, Ordering::Relaxed);
+        self.from_outer
+            .fetch_add(outcome.from_outer, Ordering::Relaxed);
+    }
+
+    /// One line, for a person.
+    fn tell(&self, since: Instant) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mib = |counter: &AtomicU64| count(counter) >> 20;
+        tracing::info!(
+            "in {}: {} connections ended well, {} failed, {} are open; {} MiB up, {} MiB down",
+            humantime::format_duration(Duration::from_secs(since.elapsed().as_secs())),
+            count(&self.ended),
+            count(&self.failed),
+            count(&self.open),
+            mib(&self.from_inner),
+            mib(&self.from_outer),
+        );
+    }
+}
+
+/// A name for the module and the registry's settings for it: a path, unless it is a built-in's name alone.
+fn named(module: &std::path::Path, config: Option<PathBuf>) -> (String, Config) {
+    let built_in = crate::transport::builtins()
+        .iter()
+        .find(|(name, _)| module.as_os_str() == *name);
+    let name = built_in.map_or("module", |(name, _)| *name).to_owned();
+    let modules = match built_in {
+        Some(_) => Vec::new(),
+        None => vec![(name.clone(), module.to_owned())],
+    };
+    let configs = config
+        .map(|file| (name.clone(), file))
+        .into_iter()
+        .collect();
+    let config = Config {
+        modules,
+        configs,
+        ..Config::default()
+    };
+    (name, config)
+}
+
+fn default_state() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    folder("XDG_STATE_HOME")
+        .or_else(|| Some(folder("HOME")?.join(".local/state")))
+        .map(|state| state.join("ouzel"))
+}
+
+/// What ends a run: SIGTERM or SIGINT, or Ctrl-C where there are no signals.
+struct Signals {
+    #[cfg(unix)]
+    term: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Signals> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Signals {
+                term: signal(SignalKind::terminate())?,
+            })
+        }
+        #[cfg(not(unix))]
+        Ok(Signals {})
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = self.term.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
