@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 const ENV: [&str; 3] = ["water_accept", "water_dial", "water_dial_fixed"];
+const ENV_V0: [&str; 4] = ["host_accept", "host_defer", "host_dial", "pull_config"];
 const PAGE: u32 = 64 << 10;
 
 /// What the executable embeds is small, and so is what a connection of it reserves.
