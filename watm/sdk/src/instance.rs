@@ -254,8 +254,12 @@ mod tests {
         }
     }
 
+    /// A module is one thread, and so is its space for the configuration; tests are several.
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
     #[test]
     fn a_session_goes_through_its_life() {
+        let _turn = TURN.lock();
         let instance = Instance::<Fake>::new();
         assert_eq!(instance.accept(3), -53);
         assert_eq!(instance.start(), -53);
@@ -273,6 +277,7 @@ mod tests {
 
     #[test]
     fn a_relay_answers_zero_not_an_fd() {
+        let _turn = TURN.lock();
         let instance = Instance::<Fake>::new();
         assert_eq!(instance.associate(), -53);
         assert_eq!(instance.init(), 0);
