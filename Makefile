@@ -18,7 +18,7 @@ RESULTS := --out pt-spec-tests/RESULTS.md --expect $(EXPECTATIONS)/ouzel.toml --
 .PHONY: help demo test conformance results oracles wasm figures nightly
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## see it work: a page and 256 MiB through two transports, nothing installed (TRANSPORT=plain SIZE=256)
 	@.ci/prerequisites.sh demo
@@ -31,6 +31,7 @@ test: ## run every test; as root it installs the Debian packages they need first
 	$(SEARCH) OUZEL_TRANSCRIPTS=$(TRANSCRIPTS) RUST_TEST_THREADS=4 \
 	  $(CARGO) test --release --locked --workspace --no-fail-fast
 	@$(MAKE) --no-print-directory conformance
+	@ls $(TRANSCRIPTS)/*.txt >/dev/null || { echo "no test kept a transcript for the oracles" >&2; exit 1; }
 	@$(MAKE) --no-print-directory oracles
 
 conformance: ## hold ouzel and Debian's obfs4proxy and snowflake-client against the specifications (a few minutes)

@@ -108,21 +108,25 @@ pub async fn run(job: Job, options: Options) -> anyhow::Result<()> {
     let addr = options.listen;
     let drain = options.drain;
     let run = Arc::new(Run::prepare(job, options).await?);
-    let listener = listen::listen(addr).with_context(|| format!("cannot listen on {addr}"))?;
+    let listener = listen::listen(addr)
+        .with_context(|| format!("cannot listen on {addr}; choose another with --listen"))?;
+    // Before anybody knows the port: whoever does may send a signal.
+    let mut signals = Signals::catch().context("signals cannot be watched")?;
     say_where(&listener)?;
     let started = Instant::now();
-    let mut signals = Signals::catch().context("signals cannot be watched")?;
     let mut hours = interval_at(started + SUMMARY, SUMMARY);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // Each arm only waits: one that is dropped has taken nothing but its own event.
+    // One future for the whole run, so that an hour that passes takes no accepted connection along. The other arms only
+    // wait.
+    let mut accepting = Box::pin(accept(listener, Arc::clone(&run)));
     loop {
         tokio::select! {
-            () = accept(&listener, &run) => {}
+            () = &mut accepting => {}
             _ = hours.tick() => run.counts.tell(started),
             () = signals.next() => break,
         }
     }
-    drop(listener);
+    drop(accepting);
     let open = run.counts.open.load(Ordering::Relaxed);
     if open > 0 {
         tracing::info!(
@@ -164,6 +168,11 @@ impl Run {
             (Job::Listen, _) => Role::Listener,
             (Job::Relay, _) => Role::Relay,
         };
+        if options.connect.is_none() && job == Job::Listen {
+            bail!(
+                "nobody says where to connect: give --connect ADDR, what the connections are for"
+            );
+        }
         if options.connect.is_none() && allow.is_empty() {
             bail!(
                 "nobody says where to connect: give --connect ADDR, or, for a module that knows by itself, an --allow rule for \
@@ -214,7 +223,6 @@ impl Run {
         let connection = self.connection(&peer);
         let carried = match self.job {
             Job::Dial => {
-                tune_local(&socket);
                 let carried = connection.carry_client(socket, &[], self.way(), &[]).await;
                 carried.map_err(|(socket, failure)| {
                     self.connection(&peer).tell(&failure);
@@ -278,31 +286,36 @@ impl Run {
     }
 }
 
-/// Takes the next connection and sees to it.
-async fn accept(listener: &TcpListener, run: &Arc<Run>) {
-    let trouble = |failure: &Failure| {
-        say!(
-            failure.severity(),
-            "no connection can be accepted: {failure}"
-        )
-    };
-    let (socket, peer) = listen::accept(listener, trouble).await;
-    tune_network(&socket);
-    let quiet_until = Instant::now() + run.quiet_close;
-    let run = Arc::clone(run);
-    match run.slots.admit().await {
-        Admission::Carried(slot) => {
-            tokio::spawn(async move { run.serve(socket, peer, quiet_until, slot).await });
+/// Takes connections and sees to them, until it is dropped.
+async fn accept(listener: TcpListener, run: Arc<Run>) {
+    loop {
+        let trouble = |failure: &Failure| {
+            say!(
+                failure.severity(),
+                "no connection can be accepted: {failure}"
+            )
+        };
+        let (socket, peer) = listen::accept(&listener, trouble).await;
+        match run.job {
+            Job::Dial => tune_local(&socket),
+            Job::Listen | Job::Relay => tune_network(&socket),
         }
-        Admission::Refused(turn, full) => {
-            run.connection(&peer).tell(&full);
-            tokio::spawn(async move {
-                match run.job {
-                    Job::Dial => drop(SockRef::from(&socket).set_linger(Some(Duration::ZERO))),
-                    Job::Listen | Job::Relay => quiet(Stream::new(socket), quiet_until).await,
-                }
-                drop(turn);
-            });
+        let quiet_until = Instant::now() + run.quiet_close;
+        let run = Arc::clone(&run);
+        match run.slots.admit().await {
+            Admission::Carried(slot) => {
+                tokio::spawn(async move { run.serve(socket, peer, quiet_until, slot).await });
+            }
+            Admission::Refused(turn, full) => {
+                run.connection(&peer).tell(&full);
+                tokio::spawn(async move {
+                    match run.job {
+                        Job::Dial => drop(SockRef::from(&socket).set_linger(Some(Duration::ZERO))),
+                        Job::Listen | Job::Relay => quiet(Stream::new(socket), quiet_until).await,
+                    }
+                    drop(turn);
+                });
+            }
         }
     }
 }
@@ -373,7 +386,7 @@ fn default_state() -> Option<PathBuf> {
 /// What ends a run: SIGTERM or SIGINT, or Ctrl-C where there are no signals.
 struct Signals {
     #[cfg(unix)]
-    term: tokio::signal::unix::Signal,
+    caught: [tokio::signal::unix::Signal; 2],
 }
 
 impl Signals {
@@ -382,7 +395,10 @@ impl Signals {
         {
             use tokio::signal::unix::{SignalKind, signal};
             Ok(Signals {
-                term: signal(SignalKind::terminate())?,
+                caught: [
+                    signal(SignalKind::terminate())?,
+                    signal(SignalKind::interrupt())?,
+                ],
             })
         }
         #[cfg(not(unix))]
@@ -391,9 +407,12 @@ impl Signals {
 
     async fn next(&mut self) {
         #[cfg(unix)]
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = self.term.recv() => {}
+        {
+            let [term, int] = &mut self.caught;
+            tokio::select! {
+                _ = int.recv() => {}
+                _ = term.recv() => {}
+            }
         }
         #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;

@@ -94,8 +94,9 @@ fn connected(guest: &mut Guest, connected: Result<Io, Failure>) -> i32 {
             guest.failure = None;
             // One connection has one far end; a module cannot fan out.
             (guest.connect, guest.dial) = (None, None);
-            guest.dialled_at = Some(guest.streams.len());
+            let at = guest.streams.len();
             let pushed = guest.push(super::stream::Stream::new(io));
+            guest.dialled_at = pushed.is_ok().then_some(at);
             pushed.unwrap_or_else(Errno::negated)
         }
         Err(failure) => {

@@ -130,6 +130,21 @@ async fn a_relay_that_cannot_go_on_gives_the_connection_back() {
     drop(back);
 }
 
+#[tokio::test]
+async fn a_relay_that_has_no_descriptor_left_has_not_dialled() {
+    let (_client, incoming) = pair().await;
+    let (onward, _server) = pair().await;
+    let mut session = Session::new(&program("roaming"), Some(b"hoard".as_slice().into()))
+        .await
+        .expect("made");
+    let failure = session
+        .associate(Stream::new(incoming), Some(once(onward)), None)
+        .await
+        .expect_err("there was no room for what it dialled");
+    assert!(failure.to_string().contains("dial on"), "{failure}");
+    session.into_outer().expect("the connection that came in");
+}
+
 /// A way that notes what a module asks for and goes there as far as the rules let it.
 fn ruled(rules: &[&str]) -> (Dial, Arc<Mutex<Vec<String>>>) {
     let allow = Allow::new(

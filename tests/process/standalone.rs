@@ -178,6 +178,10 @@ async fn what_is_missing_is_said_before_anything_listens() {
     for (words, remedy) in [
         (&["dial", "--module", "plain"][..], "--connect"),
         (
+            &["listen", "--module", "plain", "--allow", "*:*"],
+            "--connect",
+        ),
+        (
             &[
                 "dial",
                 "--module",

@@ -18,7 +18,8 @@ use tokio::net::TcpStream;
 use crate::case::Case;
 use crate::instruments::pair::Tunnel;
 use crate::instruments::pattern::{Stopped, expect_pattern, pump};
-use crate::verdict::{Failure, Verdict};
+use crate::instruments::wire::{Ended, hex, read_to_end};
+use crate::verdict::{Failure, Verdict, ensure};
 
 /// The cases, in the ledger's order.
 pub const TABLES: &[&[Case]] = &[content::CASES, pressure::CASES, ends::CASES, network::CASES];
@@ -40,6 +41,26 @@ async fn transfer(from: &mut TcpStream, to: &mut TcpStream, seed: u64, total: u6
     );
     both.map(drop)
         .map_err(|stopped| broken("one way", total, &stopped))
+}
+
+/// Nobody sends anything for a while: nothing arrives, and both ends stay open.
+async fn stays_silent(tunnel: &mut Tunnel, time: Duration) -> Verdict {
+    let (app, tor) = tokio::join!(
+        read_to_end(&mut tunnel.app, time),
+        read_to_end(&mut tunnel.tor, time)
+    );
+    for (end, (got, ended)) in [("application", app), ("ORPort", tor)] {
+        ensure!(
+            got.is_empty(),
+            "the {end} receives {} that nobody sent",
+            hex(&got)
+        );
+        ensure!(
+            ended == Ended::Silent,
+            "after {time:?} or less of silence the connection at the {end} is {ended}"
+        );
+    }
+    Ok(())
 }
 
 /// Sends `total` bytes each way at the same time.

@@ -15,7 +15,7 @@ use super::leftovers;
 use super::negotiation::{Method, Negotiation};
 use super::output::Output;
 use super::process::{Pt, Record};
-use super::wire::{SOON, eventually};
+use super::wire::{SOON, eventually, is_shortage};
 use crate::bench::{MARKER, Stage};
 use crate::subject::Subject;
 use crate::verdict::{Failure, Verdict};
@@ -222,13 +222,4 @@ impl Launch {
         let method = said.method(&transport)?.clone();
         Ok(Ready { pt, said, method })
     }
-}
-
-/// Whether this machine had nothing left to start a process with, which is no fault of the executable's.
-fn is_shortage(error: &std::io::Error) -> bool {
-    use rustix::io::Errno;
-    let code = error.raw_os_error();
-    [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM]
-        .iter()
-        .any(|errno| code == Some(errno.raw_os_error()))
 }

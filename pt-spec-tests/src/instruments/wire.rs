@@ -4,9 +4,11 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
@@ -127,18 +129,7 @@ pub async fn write_all(
     reason = "the suite plays an application; it connects to what it tests"
 )]
 pub async fn dial(addr: SocketAddr) -> Verdict<TcpStream> {
-    match timeout(SOON, TcpStream::connect(addr)).await {
-        Ok(Ok(stream)) => {
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        }
-        Ok(Err(error)) => Err(Failure::Deviation(format!(
-            "nobody accepts connections at {addr}: {error}"
-        ))),
-        Err(_) => Err(Failure::Deviation(format!(
-            "{addr} did not accept a connection within {SOON:?}"
-        ))),
-    }
+    connected(addr, TcpStream::connect(addr)).await
 }
 
 /// The same from an address of loopback that somebody else would have.
@@ -154,11 +145,19 @@ pub async fn dial_from(source: Ipv4Addr, addr: SocketAddr) -> Verdict<TcpStream>
     }
     let socket = TcpSocket::new_v4()?;
     socket.bind((source, 0).into())?;
-    match timeout(SOON, socket.connect(addr)).await {
+    connected(addr, socket.connect(addr)).await
+}
+
+async fn connected(
+    addr: SocketAddr,
+    connecting: impl Future<Output = io::Result<TcpStream>>,
+) -> Verdict<TcpStream> {
+    match timeout(SOON, connecting).await {
         Ok(Ok(stream)) => {
             stream.set_nodelay(true)?;
             Ok(stream)
         }
+        Ok(Err(error)) if is_shortage(&error) => Err(error.into()),
         Ok(Err(error)) => Err(Failure::Deviation(format!(
             "nobody accepts connections at {addr}: {error}"
         ))),
@@ -166,6 +165,14 @@ pub async fn dial_from(source: Ipv4Addr, addr: SocketAddr) -> Verdict<TcpStream>
             "{addr} did not accept a connection within {SOON:?}"
         ))),
     }
+}
+
+/// Whether this machine had nothing left to start a process or open a socket with, which is no fault of the executable's.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM]
+        .iter()
+        .any(|errno| code == Some(errno.raw_os_error()))
 }
 
 /// A listener of ours on a free port of 127.0.0.1.

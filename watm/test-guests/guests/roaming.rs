@@ -1,9 +1,10 @@
 //! Knows by itself where to: the address is its configuration, after a network and a blank (`tcp 192.0.2.1:443`). As a
-//! relay it goes where the host says, or, with a configuration, where that says.
+//! relay it goes where the host says, or, with a configuration, where that says. With the configuration `hoard` it takes a
+//! connection, opens files until it may open no more, and says that it has dialled.
 #![cfg_attr(target_family = "wasm", no_std)]
 
 use core::str;
-use watm_sdk::raw::Slot;
+use watm_sdk::raw::{self, Slot};
 use watm_sdk::{Config, Conn, Errno, FixedDialer, Relay, Session, Transport};
 use watm_test_guests::Conns;
 use watm_test_guests::relay::relay;
@@ -55,10 +56,16 @@ impl FixedDialer for Roaming {
 
 impl Relay for Roaming {
     fn associate(&mut self) -> Result<Ends, Errno> {
-        Ok(Ends {
-            inner: Conn::accept()?,
-            outer: dial()?,
-        })
+        let inner = Conn::accept()?;
+        let hoards = WHERE.enter(|(text, length)| Ok(&text[..*length] == b"hoard"))?;
+        let outer = if hoards {
+            // The configuration's folder is the first descriptor behind the standard ones.
+            while raw::path_open(3, b"watm.cfg").is_ok() {}
+            Conn::dial_fixed().unwrap_or(inner)
+        } else {
+            dial()?
+        };
+        Ok(Ends { inner, outer })
     }
 }
 

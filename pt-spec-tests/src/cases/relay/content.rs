@@ -9,7 +9,7 @@ use crate::instruments::pattern::{expect_pattern, pattern};
 use crate::instruments::wire::{A_WHILE, Ended, SOON, hex, read_exactly, read_to_end, write_all};
 use crate::verdict::{Verdict, deviation, ensure};
 
-use super::{LONG, MIB, both_ways, broken, transfer};
+use super::{LONG, MIB, both_ways, broken, stays_silent, transfer};
 
 /// The cases.
 pub(super) const CASES: &[Case] = &[
@@ -233,20 +233,5 @@ async fn nothing_is_added(bench: &Bench) -> Verdict {
     let mut tunnel = pair.open().await?;
     say(&mut tunnel.app, &mut tunnel.tor, 1, 3000, "the ORPort").await?;
     say(&mut tunnel.tor, &mut tunnel.app, 2, 3000, "the application").await?;
-    let (app, tor) = tokio::join!(
-        read_to_end(&mut tunnel.app, A_WHILE),
-        read_to_end(&mut tunnel.tor, A_WHILE)
-    );
-    for (end, (got, ended)) in [("application", app), ("ORPort", tor)] {
-        ensure!(
-            got.is_empty(),
-            "the {end} receives {} that nobody sent",
-            hex(&got)
-        );
-        ensure!(
-            ended == Ended::Silent,
-            "the idle connection at the {end} is {ended}"
-        );
-    }
-    Ok(())
+    stays_silent(&mut tunnel, A_WHILE).await
 }

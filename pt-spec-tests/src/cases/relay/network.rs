@@ -14,7 +14,7 @@ use crate::verdict::{Failure, Verdict, deviation, ensure};
 
 use super::dripping::Dripping;
 use super::inside::socket;
-use super::{LONG, MIB, both_ways};
+use super::{LONG, MIB, both_ways, stays_silent};
 
 /// The cases.
 pub(super) const CASES: &[Case] = &[
@@ -224,22 +224,7 @@ async fn ends_or_lives(mut tunnel: Tunnel) -> Verdict {
 async fn idle(bench: &Bench) -> Verdict {
     let pair = Pair::start(bench).await?;
     let mut tunnel = pair.open().await?;
-    let time = Duration::from_secs(20);
-    let (app, tor) = tokio::join!(
-        read_to_end(&mut tunnel.app, time),
-        read_to_end(&mut tunnel.tor, time)
-    );
-    for (end, (got, ended)) in [("application", app), ("ORPort", tor)] {
-        ensure!(
-            got.is_empty(),
-            "the {end} receives {} that nobody sent",
-            hex(&got)
-        );
-        ensure!(
-            ended == Ended::Silent,
-            "after {time:?} or less of silence the connection at the {end} is {ended}"
-        );
-    }
+    stays_silent(&mut tunnel, Duration::from_secs(20)).await?;
     both_ways(&mut tunnel, 6, 10_000).await
 }
 

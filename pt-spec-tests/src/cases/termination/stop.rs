@@ -13,6 +13,8 @@ use crate::case::{Case, Level, Side, run};
 use crate::instruments::leftovers::children;
 use crate::instruments::listeners::door;
 use crate::instruments::pair::Pair;
+use crate::instruments::parent::Launch;
+use crate::instruments::process::Pt;
 use crate::instruments::socks::{Socks, Target, connect, greeting, tor_arguments};
 use crate::instruments::upstream::blackhole;
 use crate::instruments::wire::{SOON, dial};
@@ -143,15 +145,18 @@ async fn stdin_close(bench: &Bench) -> Verdict {
     Ok(())
 }
 
+/// Without the stdin flag, ready, and its parent dead.
+async fn abandoned(launch: Launch) -> Verdict<Pt> {
+    let launch = launch.unset("TOR_PT_EXIT_ON_STDIN_CLOSE").orphaned();
+    let mut pt = launch.ready().await?.pt;
+    pt.abandon();
+    Ok(pt)
+}
+
 async fn parent_death_code(bench: &Bench) -> Verdict {
     for (role, launch) in sides(bench) {
-        let mut ready = launch
-            .unset("TOR_PT_EXIT_ON_STDIN_CLOSE")
-            .orphaned()
-            .ready()
-            .await?;
-        ready.pt.abandon();
-        let Some(exit) = ready.pt.exit(SOON).await? else {
+        let mut pt = abandoned(launch).await?;
+        let Some(exit) = pt.exit(SOON).await? else {
             // Whether it notices at all is another case's question.
             return Err(Failure::NotApplicable(format!(
                 "{role:?}: the death of its parent does not end it"
@@ -199,13 +204,8 @@ async fn second_sigterm(bench: &Bench) -> Verdict {
 
 async fn parent_death(bench: &Bench) -> Verdict {
     for (role, launch) in sides(bench) {
-        let mut ready = launch
-            .unset("TOR_PT_EXIT_ON_STDIN_CLOSE")
-            .orphaned()
-            .ready()
-            .await?;
-        ready.pt.abandon();
-        if ready.pt.exit(SOON).await?.is_none() {
+        let mut pt = abandoned(launch).await?;
+        if pt.exit(SOON).await?.is_none() {
             deviation!("{role:?}: the process still runs {SOON:?} after its parent died");
         }
     }
