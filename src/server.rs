@@ -111,7 +111,7 @@ async fn open(
     // A server has all of its configuration now: what the module says to it, it would say every time.
     let trial = timeout(
         transport.handshake,
-        Session::new(&transport.program, conf.clone()),
+        Session::new(&transport.program, transport.grants.with_conf(conf.clone())),
     );
     match trial.await {
         Ok(Ok(_)) => {}

@@ -239,7 +239,8 @@ impl Connection<'_> {
     }
 
     async fn session(&self, deadline: Deadline) -> Result<Session, Failure> {
-        let session = Session::new(&self.transport.program, self.conf.clone());
+        let grants = self.transport.grants.with_conf(self.conf.clone());
+        let session = Session::new(&self.transport.program, grants);
         deadline.hold(session).await
     }
 

@@ -6,7 +6,7 @@ use super::state::{State, read_named, read_trusted};
 use crate::config::Config;
 use crate::error::Severity;
 use crate::say;
-use crate::watm::{Host, MAX_MODULE, ModuleError, Program, Role, Settings};
+use crate::watm::{Grants, Host, MAX_MODULE, ModuleError, Program, Role, Settings};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Transport {
     pub program: Arc<Program>,
     /// The operator's configuration of it.
     pub conf: Conf,
+    /// What its instances are given besides: nothing, unless the operator says otherwise.
+    pub grants: Grants,
     /// The deadline of its handshake.
     pub handshake: Duration,
 }
@@ -132,6 +134,7 @@ impl Registry {
             name: name.to_owned(),
             program: Arc::new(program),
             conf,
+            grants: Grants::default(),
             handshake: HANDSHAKE,
         })
     }

@@ -6,12 +6,12 @@
 use super::control::Control;
 use super::errno::Errno;
 use super::fds::{Fd, Fds, Kind};
+use super::grants::Grants;
 use super::io::Io;
 use super::stream::Stream;
 use crate::error::Failure;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use wasmtime::{Memory, StoreLimits, StoreLimitsBuilder};
@@ -55,8 +55,7 @@ pub(super) struct Guest {
     pub(super) fds: Fds,
     pub(super) streams: Vec<Stream>,
     pub(super) control: Control,
-    /// `/conf/watm.cfg`.
-    pub(super) conf: Option<Arc<[u8]>>,
+    pub(super) grants: Grants,
     /// The way out to where the host was told to go.
     pub(super) connect: Option<Connect>,
     /// The way out to where the guest wants to go.
@@ -88,14 +87,14 @@ pub(super) struct Watch {
 }
 
 impl Guest {
-    /// A guest with nothing but its configuration, which v1 finds in a directory and v0 asks for.
-    pub(super) fn new(conf: Option<Arc<[u8]>>, preopened: bool, limits: Limits) -> Self {
+    /// A guest with nothing but its grants; its configuration is in a directory (v1) or asked for (v0).
+    pub(super) fn new(grants: Grants, preopened: bool, limits: Limits) -> Self {
         Guest {
             memory: None,
-            fds: Fds::new(preopened && conf.is_some()),
+            fds: Fds::new(preopened && grants.conf.is_some()),
             streams: Vec::new(),
             control: Control::default(),
-            conf,
+            grants,
             connect: None,
             dial: None,
             accepted: None,

@@ -4,6 +4,7 @@
 //! do about it.
 
 use super::abi::{Abi, Role};
+use super::grants::Grants;
 use super::guest::{Guest, Limits};
 use super::host::Settings;
 use super::ticker::Ticker;
@@ -225,8 +226,10 @@ fn check_needs(module: &Module, limits: Limits) -> Result<(), ModuleError> {
 
 fn check_imports(module: &Module, linker: &Linker<Guest>) -> Result<(), ModuleError> {
     // Only the names: the store is needed to look an import up, and is thrown away.
-    let mut store =
-        wasmtime::Store::new(module.engine(), Guest::new(None, false, Limits::default()));
+    let mut store = wasmtime::Store::new(
+        module.engine(),
+        Guest::new(Grants::default(), false, Limits::default()),
+    );
     for import in module.imports() {
         if linker.get_by_import(&mut store, &import).is_none() {
             return Err(ModuleError::UnknownImport(format!(

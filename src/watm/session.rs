@@ -10,6 +10,7 @@ use super::ends::Finished;
 use super::engine;
 use super::errno::Errno;
 use super::fds::Kind;
+use super::grants::Grants;
 use super::guest::{Connect, Dial, Guest};
 use super::preview1::Exit;
 use super::program::Program;
@@ -43,9 +44,16 @@ pub struct Outcome {
 const FIRST: usize = 0;
 
 impl Session {
-    /// Makes an instance and runs its initialisation. `conf` becomes `/conf/watm.cfg` (v1) or what `pull_config` opens (v0).
-    pub async fn new(program: &Arc<Program>, conf: Option<Arc<[u8]>>) -> Result<Session, Failure> {
-        let guest = Guest::new(conf, program.abi == Abi::V1, program.settings.limits);
+    /// Makes an instance and runs its initialisation.
+    pub async fn new(
+        program: &Arc<Program>,
+        grants: impl Into<Grants>,
+    ) -> Result<Session, Failure> {
+        let guest = Guest::new(
+            grants.into(),
+            program.abi == Abi::V1,
+            program.settings.limits,
+        );
         let mut store = engine::store(program.engine(), guest);
         let ticker = &program.ticker;
         let instance = ticker

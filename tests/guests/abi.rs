@@ -1,7 +1,7 @@
 //! The ABI: what guests ask and what they are answered, and modules that are refused before they run.
 
 use crate::tunnel::{Tunnel, dialer, host, once, pair, tunnel, wasm, within};
-use ouzel::watm::{ModuleError, Session, Stream};
+use ouzel::watm::{Grants, ModuleError, Session, Stream};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -115,7 +115,9 @@ async fn a_module_that_fits_no_slot_gets_an_engine_of_its_own() {
     let program = Arc::new(host().load(&artefact).expect("loaded"));
     let (mut app, inner) = pair().await;
     let (outer, mut network) = pair().await;
-    let mut session = Session::new(&program, None).await.expect("an instance");
+    let mut session = Session::new(&program, Grants::default())
+        .await
+        .expect("an instance");
     session
         .dial(Stream::gated(inner, &[]), once(outer))
         .await

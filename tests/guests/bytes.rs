@@ -3,7 +3,7 @@
 
 use crate::tunnel::{Tunnel, dialer, program, tunnel, within};
 use ouzel::error::Failure;
-use ouzel::watm::{Connect, Io, Session, Stream};
+use ouzel::watm::{Connect, Grants, Io, Session, Stream};
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -196,7 +196,7 @@ async fn an_end_beside_a_mountain_of_bytes() {
                 Ok(Io::Any(Box::new(outer)))
             })
         });
-        let mut session = Session::new(&program(name), None)
+        let mut session = Session::new(&program(name), Grants::default())
             .await
             .expect("an instance");
         let inner = Stream::gated(Io::Any(Box::new(inner)), &[]);
@@ -231,7 +231,7 @@ async fn a_pause_between_two_buffers_loses_nothing() {
         let outer = outer.lock().expect("not poisoned").take();
         Box::pin(async move { Ok(Io::Any(Box::new(outer.ok_or(Failure::Refused)?))) })
     });
-    let mut session = Session::new(&program("scatter"), None)
+    let mut session = Session::new(&program("scatter"), Grants::default())
         .await
         .expect("an instance");
     let inner = Stream::gated(Io::Any(Box::new(inner)), &pattern[..EARLY]);

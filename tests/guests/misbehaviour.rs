@@ -2,7 +2,7 @@
 
 use crate::tunnel::{Tunnel, dialer, pair, program, tunnel, within};
 use ouzel::error::Failure;
-use ouzel::watm::{Io, Session, Stream, quiet};
+use ouzel::watm::{Grants, Io, Session, Stream, quiet};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
@@ -113,7 +113,7 @@ async fn a_failed_handshake_on_a_server_is_quiet() {
         let (mut prober, outer) = pair().await;
         let until = Instant::now() + Duration::from_secs(4);
         let server = tokio::spawn(async move {
-            let mut session = Session::new(&program(name), None)
+            let mut session = Session::new(&program(name), Grants::default())
                 .await
                 .expect("an instance");
             let inner = Stream::gated(Io::Unconnected, &[]);

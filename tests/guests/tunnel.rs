@@ -68,7 +68,7 @@ pub(crate) async fn dialer(
 ) -> Result<(TcpStream, TcpStream, Session), Failure> {
     let (app, inner) = pair().await;
     let (outer, network) = pair().await;
-    let mut session = Session::new(&program(name), conf.map(Into::into)).await?;
+    let mut session = Session::new(&program(name), conf.map(Arc::<[u8]>::from)).await?;
     session.dial(Stream::gated(inner, &[]), once(outer)).await?;
     session.inner().open();
     Ok((app, network, session))
@@ -80,7 +80,7 @@ pub(crate) async fn listener(
     outer: TcpStream,
     conf: Option<&[u8]>,
 ) -> Result<(TcpStream, Session), Failure> {
-    let mut session = Session::new(&program(name), conf.map(Into::into)).await?;
+    let mut session = Session::new(&program(name), conf.map(Arc::<[u8]>::from)).await?;
     session
         .accept(Stream::gated(Io::Unconnected, &[]), Stream::new(outer))
         .await?;

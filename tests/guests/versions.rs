@@ -4,7 +4,7 @@ use crate::tunnel::{dialer, host, listener, once, pair, program, wasm, within};
 use ouzel::error::Failure;
 use ouzel::net::allow::Allow;
 use ouzel::net::dial::{self, Target};
-use ouzel::watm::{Abi, Connecting, Dial, Io, ModuleError, Role, Session, Stream};
+use ouzel::watm::{Abi, Connecting, Dial, Grants, Io, ModuleError, Role, Session, Stream};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -105,7 +105,9 @@ async fn relays_of_both_versions_pass_a_connection_on() {
     for name in ["v0_function", "v0_global", "roaming"] {
         let (client, incoming) = pair().await;
         let (onward, server) = pair().await;
-        let mut session = Session::new(&program(name), None).await.expect("made");
+        let mut session = Session::new(&program(name), Grants::default())
+            .await
+            .expect("made");
         let up = session.associate(Stream::new(incoming), Some(once(onward)), None);
         within(name, up).await.expect("associated");
         let session = tokio::spawn(session.run());
@@ -118,7 +120,9 @@ async fn relays_of_both_versions_pass_a_connection_on() {
 #[tokio::test]
 async fn a_relay_that_cannot_go_on_gives_the_connection_back() {
     let (mut client, incoming) = pair().await;
-    let mut session = Session::new(&program("roaming"), None).await.expect("made");
+    let mut session = Session::new(&program("roaming"), Grants::default())
+        .await
+        .expect("made");
     let refused: ouzel::watm::Connect = Box::new(|| Box::pin(async { Err(Failure::Refused) }));
     let failure = session
         .associate(Stream::new(incoming), Some(refused), None)

@@ -74,7 +74,7 @@ fn find(
 fn filestat(guest: &Guest, kind: &Kind) -> [u8; 64] {
     let size = match kind {
         Kind::File { data, .. } => data.len(),
-        Kind::Conf => guest.conf.as_ref().map_or(0, |conf| conf.len()),
+        Kind::Conf => guest.grants.conf.as_ref().map_or(0, |conf| conf.len()),
         _ => 0,
     };
     let mut stat = [0; 64];
@@ -86,7 +86,7 @@ fn filestat(guest: &Guest, kind: &Kind) -> [u8; 64] {
 
 fn config_file(guest: &Guest) -> Result<Kind, Errno> {
     Ok(Kind::File {
-        data: guest.conf.clone().ok_or(Errno::ENOENT)?,
+        data: guest.grants.conf.clone().ok_or(Errno::ENOENT)?,
         at: 0,
     })
 }
