@@ -25,15 +25,16 @@ mod stream;
 mod ticker;
 mod v0;
 mod v1;
+mod world;
 
 pub use abi::{Abi, Role};
 pub use control::Control;
 pub use ends::quiet;
 pub use errno::Errno;
-pub use grants::{Files, Folder, Grants};
+pub use grants::{Files, Folder, Grants, Replay, Wire};
 pub use guest::{Connect, Connecting, Dial, Limits};
 pub use host::{Host, Settings};
 pub use io::{Duplex, Io};
 pub use program::{MAX_MODULE, ModuleError, Program};
-pub use session::{Outcome, Session};
+pub use session::{Outcome, Session, SetUp};
 pub use stream::Stream;

@@ -37,9 +37,22 @@ pub enum Role {
     Relay,
 }
 
+/// The one export that is ouzel's own; harmless elsewhere.
+pub(super) const SETUP: &str = "ouzel_setup_v1";
+
 impl Role {
     /// Every role.
     pub const ALL: [Role; 4] = [Role::Dialer, Role::FixedDialer, Role::Listener, Role::Relay];
+
+    /// Its number in a set-up run.
+    pub(super) fn number(self) -> i32 {
+        match self {
+            Role::Dialer => 0,
+            Role::Listener => 1,
+            Role::FixedDialer => 2,
+            Role::Relay => 3,
+        }
+    }
 
     /// The word for it.
     pub fn word(self) -> &'static str {
@@ -99,6 +112,7 @@ impl Abi {
         for (name, params) in [(self.init(), 0), (self.worker(), 0), (self.cancel(), 1)]
             .into_iter()
             .chain(roles.map(|name| (name, usize::from(self.takes_inner(name)))))
+            .chain([(SETUP, 2)])
         {
             if let Some(export) = module.get_export(name) {
                 check_export(name, &export, params)?;

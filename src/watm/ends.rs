@@ -1,7 +1,7 @@
 //! How connections end: everything queued is delivered first, then both ends hear the same thing.
 //!
 //! A FIN says "that was all", so it follows only a guest that ended well; after an error both ends get a
-//! RST, because a truncated stream must not look complete. A server's network end that fails before the
+//! RST, because a truncated stream must not look complete (a transport may ask for FIN on the network's side). A server's network end that fails before the
 //! transport is up gets neither at once: see [`quiet`].
 
 use super::session::Outcome;
@@ -45,20 +45,37 @@ impl Finished {
             }
             (worked, _) => worked.and(drained),
         };
+        let (from_inner, from_outer) = (self.received(self.inner), self.received(self.outer));
         if result.is_ok() {
             self.streams.iter_mut().for_each(Stream::finish);
             let _ = self.drain().await;
             self.linger().await;
         } else {
             self.delivered().await;
-            self.streams.iter_mut().for_each(Stream::reset_on_close);
+            self.reset().await;
         }
-        let received = |at: usize| self.streams.get(at).map_or(0, Stream::received);
         Outcome {
             result,
-            from_inner: received(self.inner),
-            from_outer: received(self.outer),
+            from_inner,
+            from_outer,
         }
+    }
+
+    fn received(&self, at: usize) -> u64 {
+        self.streams.get(at).map_or(0, Stream::received)
+    }
+
+    /// RST, but for those that never end so.
+    async fn reset(&mut self) {
+        let (fin, mut reset): (Vec<_>, Vec<_>) = std::mem::take(&mut self.streams)
+            .into_iter()
+            .partition(|stream| stream.wire.always_fin);
+        reset.iter_mut().for_each(Stream::reset_on_close);
+        drop(reset);
+        self.streams = fin;
+        self.streams.iter_mut().for_each(Stream::finish);
+        let _ = self.drain().await;
+        self.linger().await;
     }
 
     async fn drain(&mut self) -> Result<(), Failure> {

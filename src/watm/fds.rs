@@ -1,11 +1,12 @@
 //! The guest's file descriptors: one table, lowest free number first.
 //!
-//! 0 is an empty stdin, 1 and 2 swallow what is written, `/conf` (when there is a configuration) is the
-//! one directory, everything else is a stream that the host handed over. A descriptor says which stream it
+//! 0 is an empty stdin, 1 and 2 swallow what is written, then come the folders that were granted, everything else is a
+//! file of theirs or a stream that the host handed over. A descriptor says which stream it
 //! is; the streams themselves live in the guest's [`super::guest::Guest`], because they outlive a
 //! `fd_close`: what is queued still has to be sent.
 
 use super::errno::Errno;
+use super::world::Dir;
 use std::sync::Arc;
 
 /// The most descriptors a guest can hold: two streams, a control pipe, a file or two, and room for modules
@@ -19,8 +20,8 @@ pub(super) enum Kind {
     Stdin,
     /// Swallows writes: a guest's prints must never reach the conversation with tor.
     Sink,
-    /// The preopened directory that holds the configuration.
-    Conf,
+    /// A directory; the first ones are preopened.
+    Dir(Dir),
     /// A file in memory, read-only.
     File {
         /// The whole of it.
@@ -28,6 +29,17 @@ pub(super) enum Kind {
         /// Where the next read starts.
         at: usize,
     },
+    /// A file that the transport's set-up run writes.
+    Written {
+        /// Its name.
+        name: Arc<str>,
+        /// Where the next read or write starts.
+        at: usize,
+        /// Whether every write goes to its end.
+        appends: bool,
+    },
+    /// Where the set-up run writes its answer.
+    Answer,
     /// A stream, by its place in the guest's list.
     Stream(usize),
     /// The control pipe.
@@ -50,15 +62,14 @@ pub(super) struct Fds {
 }
 
 impl Fds {
-    /// The three standard descriptors, and 3 = `/conf` if there is a configuration.
-    pub(super) fn new(has_conf: bool) -> Self {
+    /// The three standard descriptors, and a directory each from 3 on.
+    pub(super) fn new(preopens: impl Iterator<Item = Dir>) -> Self {
         let mut fds = Fds {
             slots: Vec::with_capacity(8),
         };
-        let conf = has_conf.then_some(Kind::Conf);
         for kind in [Kind::Stdin, Kind::Sink, Kind::Sink]
             .into_iter()
-            .chain(conf)
+            .chain(preopens.map(Kind::Dir))
         {
             fds.slots.push(Some(Fd {
                 kind,
@@ -126,18 +137,18 @@ mod tests {
 
     #[test]
     fn lowest_free_number_first() {
-        let mut fds = Fds::new(true);
-        assert_eq!(fds.open(Kind::Stream(0)), Ok(4));
-        assert_eq!(fds.open(Kind::Stream(1)), Ok(5));
-        fds.close(4).expect("open");
-        assert_eq!(fds.open(Kind::Control), Ok(4));
+        let mut fds = Fds::new(std::iter::empty());
+        assert_eq!(fds.open(Kind::Stream(0)), Ok(3));
+        assert_eq!(fds.open(Kind::Stream(1)), Ok(4));
+        fds.close(3).expect("open");
+        assert_eq!(fds.open(Kind::Control), Ok(3));
         assert_eq!(fds.get(-1).map(|_| ()), Err(Errno::EBADF));
         assert_eq!(fds.close(63).map(|_| ()), Err(Errno::EBADF));
     }
 
     #[test]
     fn the_table_is_bounded() {
-        let mut fds = Fds::new(false);
+        let mut fds = Fds::new(std::iter::empty());
         for _ in 3..MAX {
             fds.open(Kind::Sink).expect("room");
         }
@@ -146,7 +157,7 @@ mod tests {
 
     #[test]
     fn renumber_replaces_an_open_descriptor() {
-        let mut fds = Fds::new(false);
+        let mut fds = Fds::new(std::iter::empty());
         let a = fds.open(Kind::Stream(0)).expect("room");
         let b = fds.open(Kind::Stream(1)).expect("room");
         let replaced = fds.renumber(a, b).expect("both open").expect("b was open");

@@ -1,6 +1,7 @@
 //! What a guest is given besides its two streams. What is not here, it has not.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// Grants are shared by all connections of a transport, the configuration aside; cloning them copies nothing.
@@ -14,6 +15,27 @@ pub struct Grants {
     pub env: Arc<[(String, String)]>,
     /// Folders to read.
     pub folders: Arc<[Folder]>,
+    /// The transport's own files, as `/state/`.
+    pub state: Option<Arc<Files>>,
+    /// What remembers handshakes, as `/replay/`.
+    pub replay: Option<Arc<dyn Replay>>,
+    /// How the network's end behaves.
+    pub wire: Wire,
+}
+
+/// What can be seen of a transport from the network besides its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wire {
+    /// A connection that was lost ends with FIN there, not with RST.
+    pub always_fin: bool,
+    /// Each write of the guest is one to the socket, where it has room: the lengths are part of the disguise.
+    pub whole_writes: bool,
+}
+
+/// Remembers what was seen, for all instances of a transport.
+pub trait Replay: fmt::Debug + Send + Sync {
+    /// Takes note of a digest; false if it was noted before. `digest` is 16 to 128 hexadecimal digits.
+    fn is_new(&self, digest: &str) -> bool;
 }
 
 /// A folder as a guest sees it: a copy in memory, read-only.

@@ -6,12 +6,14 @@
 use super::control::Control;
 use super::errno::Errno;
 use super::fds::{Fd, Fds, Kind};
-use super::grants::Grants;
+use super::grants::{Grants, Wire};
 use super::io::Io;
 use super::stream::Stream;
+use super::world::World;
 use crate::error::Failure;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use wasmtime::{Memory, StoreLimits, StoreLimitsBuilder};
@@ -55,7 +57,14 @@ pub(super) struct Guest {
     pub(super) fds: Fds,
     pub(super) streams: Vec<Stream>,
     pub(super) control: Control,
-    pub(super) grants: Grants,
+    pub(super) conf: Option<Arc<[u8]>>,
+    pub(super) argv: Arc<[String]>,
+    pub(super) env: Arc<[(String, String)]>,
+    pub(super) world: World,
+    /// How the network's end behaves.
+    pub(super) wire: Wire,
+    /// What a set-up run has answered.
+    pub(super) answer: Vec<u8>,
     /// The way out to where the host was told to go.
     pub(super) connect: Option<Connect>,
     /// The way out to where the guest wants to go.
@@ -87,14 +96,19 @@ pub(super) struct Watch {
 }
 
 impl Guest {
-    /// A guest with nothing but its grants; its configuration is in a directory (v1) or asked for (v0).
-    pub(super) fn new(grants: Grants, preopened: bool, limits: Limits) -> Self {
+    /// A guest with nothing but its grants.
+    pub(super) fn new(grants: Grants, world: World, limits: Limits) -> Self {
         Guest {
             memory: None,
-            fds: Fds::new(preopened && grants.conf.is_some()),
+            fds: Fds::new(world.preopens()),
             streams: Vec::new(),
             control: Control::default(),
-            grants,
+            conf: grants.conf,
+            argv: grants.argv,
+            env: grants.env,
+            world,
+            wire: grants.wire,
+            answer: Vec::new(),
             connect: None,
             dial: None,
             accepted: None,

@@ -1,11 +1,12 @@
 //! WASI preview1 for transports: all 46 functions, denied by default, over our own descriptors.
 //!
 //! In: host calls. Out: an errno each. What moves bytes is in [`io`], what waits is in [`poll`]; here are
-//! the rest: clocks, randomness, an empty command line, one read-only file, and a polite no to everything
+//! the rest: clocks, randomness, a command line, files in memory, and a polite no to everything
 //! that a transport has no business with. Nothing here touches the disk or the environment.
 
 mod files;
 mod io;
+mod paths;
 mod poll;
 
 use super::errno::Errno;
@@ -41,6 +42,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     clocks_and_random(linker)?;
     process(linker)?;
     files::link(linker)?;
+    paths::link(linker)?;
     io::link(linker)?;
     poll::link(linker)
 }

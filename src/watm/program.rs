@@ -3,11 +3,12 @@
 //! In: an artefact. Out: a [`Program`], or one sentence that says what is wrong with the module and what to
 //! do about it.
 
-use super::abi::{Abi, Role};
+use super::abi::{Abi, Role, SETUP};
 use super::grants::Grants;
 use super::guest::{Guest, Limits};
 use super::host::Settings;
 use super::ticker::Ticker;
+use super::world::World;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use wasmtime::{Engine, InstancePre, Linker, Module};
@@ -153,6 +154,7 @@ pub struct Program {
     pub(super) start: Option<&'static str>,
     pub(super) abi: Abi,
     roles: Vec<Role>,
+    has_set_up: bool,
 }
 
 impl Program {
@@ -181,6 +183,7 @@ impl Program {
             start,
             abi,
             roles,
+            has_set_up: has(SETUP),
         })
     }
 
@@ -202,6 +205,11 @@ impl Program {
     /// The roles that the module exports; see [`Program::supports`].
     pub fn roles(&self) -> &[Role] {
         &self.roles
+    }
+
+    /// Whether the module has a set-up run (`ouzel_setup_v1`).
+    pub fn has_set_up(&self) -> bool {
+        self.has_set_up
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -228,7 +236,7 @@ fn check_imports(module: &Module, linker: &Linker<Guest>) -> Result<(), ModuleEr
     // Only the names: the store is needed to look an import up, and is thrown away.
     let mut store = wasmtime::Store::new(
         module.engine(),
-        Guest::new(Grants::default(), false, Limits::default()),
+        Guest::new(Grants::default(), World::default(), Limits::default()),
     );
     for import in module.imports() {
         if linker.get_by_import(&mut store, &import).is_none() {

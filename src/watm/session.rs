@@ -4,20 +4,21 @@
 //! worker. The first three are the transport's handshake, done under the caller's deadline; dropping any of these
 //! futures drops the guest.
 
-use super::abi::{Abi, Role};
+use super::abi::{Abi, Role, SETUP};
 use super::control::Control;
 use super::ends::Finished;
 use super::engine;
 use super::errno::Errno;
 use super::fds::Kind;
-use super::grants::Grants;
+use super::grants::{Files, Grants};
 use super::guest::{Connect, Dial, Guest};
 use super::preview1::Exit;
 use super::program::Program;
 use super::stream::Stream;
+use super::world::World;
 use crate::error::Failure;
 use std::sync::Arc;
-use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap};
+use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, WasmParams};
 
 /// A guest that lives.
 pub struct Session {
@@ -40,6 +41,15 @@ pub struct Outcome {
     pub from_outer: u64,
 }
 
+/// What a set-up run has left.
+#[derive(Debug)]
+pub struct SetUp {
+    /// What it answered, of at most 64 KiB.
+    pub answer: Vec<u8>,
+    /// The transport's files, of at most 1 MiB together.
+    pub state: Files,
+}
+
 /// The application's end is the first that a guest is given; in a relay the guest decides.
 const FIRST: usize = 0;
 
@@ -49,11 +59,52 @@ impl Session {
         program: &Arc<Program>,
         grants: impl Into<Grants>,
     ) -> Result<Session, Failure> {
-        let guest = Guest::new(
-            grants.into(),
-            program.abi == Abi::V1,
-            program.settings.limits,
-        );
+        let grants = grants.into();
+        let world = World::new(&grants, program.abi == Abi::V1, false);
+        let mut session = Session::instance(program, grants, world).await?;
+        session.start().await?;
+        session.init().await?;
+        Ok(session)
+    }
+
+    /// Runs the module's set-up (`ouzel_setup_v1`), once per start of a transport and before its first connection: what it
+    /// answers, and its files. `None` if it has none. Its initialisation is not run, since that may need these files.
+    pub async fn set_up(
+        program: &Arc<Program>,
+        grants: Grants,
+        role: Role,
+    ) -> Result<Option<SetUp>, Failure> {
+        if !program.has_set_up() {
+            return Ok(None);
+        }
+        let grants = Grants {
+            state: Some(grants.state.unwrap_or_default()),
+            ..grants
+        };
+        let world = World::new(&grants, true, true);
+        let mut session = Session::instance(program, grants, world).await?;
+        session.start().await?;
+        let fds = &mut session.store.data_mut().fds;
+        let answer = fds
+            .open(Kind::Answer)
+            .map_err(|errno| Failure::Module(errno.to_string()))?;
+        match session.call_with(SETUP, (role.number(), answer)).await? {
+            0 => {}
+            result => return Err(Failure::Configuration(program.abi.shown(result))),
+        }
+        let guest = session.store.into_data();
+        Ok(Some(SetUp {
+            answer: guest.answer,
+            state: guest.world.into_state(),
+        }))
+    }
+
+    async fn instance(
+        program: &Arc<Program>,
+        grants: Grants,
+        world: World,
+    ) -> Result<Session, Failure> {
+        let guest = Guest::new(grants, world, program.settings.limits);
         let mut store = engine::store(program.engine(), guest);
         let ticker = &program.ticker;
         let instance = ticker
@@ -61,16 +112,13 @@ impl Session {
             .await
             .map_err(|error| no_instance(&error, program.settings.slots))?;
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
-        let mut session = Session {
+        Ok(Session {
             store,
             instance,
             program: Arc::clone(program),
             inner: FIRST,
             outer: FIRST,
-        };
-        session.start().await?;
-        session.init().await?;
-        Ok(session)
+        })
     }
 
     async fn start(&mut self) -> Result<(), Failure> {
@@ -264,31 +312,28 @@ impl Session {
     }
 
     async fn call(&mut self, name: &'static str, argument: Option<i32>) -> Result<i32, Failure> {
+        match argument {
+            None => self.call_with(name, ()).await,
+            Some(argument) => self.call_with(name, (argument,)).await,
+        }
+    }
+
+    async fn call_with(
+        &mut self,
+        name: &'static str,
+        arguments: impl WasmParams + Sync,
+    ) -> Result<i32, Failure> {
         let Session {
             store,
             instance,
             program,
             ..
         } = self;
-        let no_such = |_| Failure::Module(format!("its {name} has another type than WATM says"));
-        let called = match argument {
-            None => {
-                let func = instance
-                    .get_typed_func::<(), i32>(&mut *store, name)
-                    .map_err(no_such)?;
-                program.ticker.run(func.call_async(&mut *store, ())).await
-            }
-            Some(argument) => {
-                let func = instance
-                    .get_typed_func::<i32, i32>(&mut *store, name)
-                    .map_err(no_such)?;
-                program
-                    .ticker
-                    .run(func.call_async(&mut *store, argument))
-                    .await
-            }
-        };
-        match called {
+        let func = instance
+            .get_typed_func(&mut *store, name)
+            .map_err(|_| Failure::Module(format!("its {name} has another type than WATM says")))?;
+        let called = func.call_async(&mut *store, arguments);
+        match program.ticker.run(called).await {
             // A worker may also end by exiting.
             Err(error)
                 if name == program.abi.worker() && error.downcast_ref() == Some(&Exit(0)) =>

@@ -10,6 +10,7 @@
 //! which is what keeps two full pipes from waiting for each other.
 
 use super::errno::Errno;
+use super::grants::Wire;
 use super::io::Io;
 use super::readahead::ReadAhead;
 use std::collections::VecDeque;
@@ -67,6 +68,8 @@ pub struct Stream {
     pub(super) abandoned: bool,
     /// Bytes read since the guest last waited; see `preview1::io`.
     pub(super) turn: usize,
+    /// What the network may see; nothing special towards an application.
+    pub(super) wire: Wire,
     cut: Option<Arc<AtomicBool>>,
     received: u64,
     sent: u64,
@@ -90,6 +93,7 @@ impl Stream {
             end_read: false,
             abandoned: false,
             turn: 0,
+            wire: Wire::default(),
             cut: None,
             received: 0,
             sent: 0,
@@ -264,7 +268,8 @@ impl Stream {
         if self.fin != Fin::Open {
             return Poll::Ready(Err(Errno::EPIPE));
         }
-        if data.len() < SMALL && self.queue.len() + data.len() <= GATHER {
+        let gathers = data.len() < SMALL && !self.wire.whole_writes;
+        if gathers && self.queue.len() + data.len() <= GATHER {
             self.queue.extend(data);
             return Poll::Ready(Ok(data.len()));
         }

@@ -46,7 +46,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 /// The configuration as a file of its own, read from its beginning at each call. Without one the Go runtime answers
 /// EACCES, which modules take for "none".
 fn pull_config(guest: &mut Guest) -> Result<i32, Errno> {
-    let data = guest.grants.conf.clone().ok_or(Errno::EACCES)?;
+    let data = guest.conf.clone().ok_or(Errno::EACCES)?;
     guest.fds.open(Kind::File { data, at: 0 })
 }
 

@@ -8,6 +8,7 @@ use super::errno::Errno;
 use super::guest::Guest;
 use super::io::Io;
 use super::memory::{iovec, iovec_count, split};
+use super::stream::Stream;
 use crate::error::Failure;
 use wasmtime::{Caller, Linker};
 
@@ -59,7 +60,8 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 pub(super) fn accept(guest: &mut Guest) -> i32 {
     // Without room the connection stays the host's, to be ended quietly.
     let accepted = guest.check_room().and_then(|()| {
-        let stream = guest.accepted.take().ok_or(Errno::ENOTCONN)?;
+        let mut stream = guest.accepted.take().ok_or(Errno::ENOTCONN)?;
+        stream.wire = guest.wire;
         guest.accepted_at = Some(guest.streams.len());
         guest.push(stream)
     });
@@ -95,7 +97,9 @@ fn connected(guest: &mut Guest, connected: Result<Io, Failure>) -> i32 {
             // One connection has one far end; a module cannot fan out.
             (guest.connect, guest.dial) = (None, None);
             let at = guest.streams.len();
-            let pushed = guest.push(super::stream::Stream::new(io));
+            let mut stream = Stream::new(io);
+            stream.wire = guest.wire;
+            let pushed = guest.push(stream);
             guest.dialled_at = pushed.is_ok().then_some(at);
             pushed.unwrap_or_else(Errno::negated)
         }

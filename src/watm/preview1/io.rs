@@ -25,6 +25,9 @@ const STALL: Duration = Duration::from_secs(120);
 /// at the other would starve it. Smaller would cost TinyGo guests, whose polls are dear.
 const TURN: usize = 1 << 20;
 
+/// A set-up run's answer names a few settings.
+const MAX_ANSWER: usize = 64 << 10;
+
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap_async(
         MODULE,
@@ -136,9 +139,9 @@ async fn read(
         let wanted = buffer.len();
         let read = match kind {
             Kind::Stdin => Ok(0),
-            Kind::Sink => Err(Errno::EBADF),
-            Kind::Conf => Err(Errno::EISDIR),
-            Kind::File { .. } => read_file(guest, fd, buffer),
+            Kind::Sink | Kind::Answer => Err(Errno::EBADF),
+            Kind::Dir(_) => Err(Errno::EISDIR),
+            Kind::File { .. } | Kind::Written { .. } => read_file(guest, fd, buffer),
             Kind::Control => {
                 wait(nonblock, |cx| {
                     let _ = guest.poll_flush(cx);
@@ -222,14 +225,40 @@ fn poll_read(
 }
 
 fn read_file(guest: &mut Guest, fd: i32, buffer: &mut [u8]) -> Result<usize, Errno> {
-    let Kind::File { data, at } = &mut guest.fds.get(fd)?.kind else {
-        return Err(Errno::EBADF);
+    let Guest { fds, world, .. } = guest;
+    let (data, at) = match &mut fds.get(fd)?.kind {
+        Kind::File { data, at } => (&**data, at),
+        Kind::Written { name, at, .. } => (world.read(name)?, at),
+        _ => return Err(Errno::EBADF),
     };
     let rest = data.get(*at..).unwrap_or_default();
     let n = rest.len().min(buffer.len());
     buffer[..n].copy_from_slice(&rest[..n]);
     *at += n;
     Ok(n)
+}
+
+/// Writes into a file of the set-up run, or into its answer.
+fn write_file(guest: &mut Guest, fd: i32, data: &[u8]) -> Result<(), Errno> {
+    let Guest {
+        fds, world, answer, ..
+    } = guest;
+    match &mut fds.get(fd)?.kind {
+        Kind::Written { name, at, appends } => {
+            if *appends {
+                *at = world.read(name)?.len();
+            }
+            *at = world.write(name, *at, data)?;
+        }
+        Kind::Answer => {
+            if answer.len() + data.len() > MAX_ANSWER {
+                return Err(Errno::EFBIG);
+            }
+            answer.extend_from_slice(data);
+        }
+        _ => return Err(Errno::EBADF),
+    }
+    Ok(())
 }
 
 /// The outer error ends the guest: the far end took nothing for too long.
@@ -245,12 +274,11 @@ async fn write(
         Ok(found) => found,
         Err(errno) => return Ok(Err(errno)),
     };
-    let at = match kind {
-        Kind::Stream(at) => Some(at),
-        Kind::Sink => None,
-        Kind::Conf => return Ok(Err(Errno::EISDIR)),
+    match kind {
+        Kind::Stream(_) | Kind::Sink | Kind::Written { .. } | Kind::Answer => {}
+        Kind::Dir(_) => return Ok(Err(Errno::EISDIR)),
         Kind::Stdin | Kind::File { .. } | Kind::Control => return Ok(Err(Errno::EBADF)),
-    };
+    }
     debug_assert!(count <= MAX_IOVECS);
     let mut total = 0u32;
     for index in 0..count {
@@ -264,9 +292,12 @@ async fn write(
         else {
             return Ok(Err(Errno::EINVAL));
         };
-        if let Some(at) = at
-            && let Err(errno) = write_all(guest, at, &memory[buffer]).await?
-        {
+        let written = match kind {
+            Kind::Stream(at) => write_all(guest, at, &memory[buffer]).await?,
+            Kind::Sink => Ok(()),
+            _ => write_file(guest, fd, &memory[buffer]),
+        };
+        if let Err(errno) = written {
             return Ok(Err(errno));
         }
         total = sum;

@@ -226,8 +226,10 @@ fn answer(
         Err(errno) => return Some((errno, 0)),
     };
     let ready = match kind {
-        Kind::Stdin | Kind::Sink | Kind::File { .. } => Some(0),
-        Kind::Conf => return Some((Errno::EISDIR, 0)),
+        Kind::Stdin | Kind::Sink | Kind::File { .. } | Kind::Written { .. } | Kind::Answer => {
+            Some(0)
+        }
+        Kind::Dir(_) => return Some((Errno::EISDIR, 0)),
         // Never writable, but no error either: mio asks for both on every descriptor.
         Kind::Control => (reads && guest.control.poll_readable(cx).is_ready()).then_some(0),
         Kind::Stream(at) if reads => readable(guest, subs, at, nonblock, cx),
