@@ -59,7 +59,11 @@ async fn open(
     name: &str,
     registry: &Arc<Registry>,
 ) -> Result<(Transport, TcpListener, SocketAddr), String> {
-    let transport = registry.load(name, Role::Dialer).await?;
+    let mut transport = registry.load(name, Role::Dialer).await?;
+    // Arguments come with each connection, so this is the operator's part.
+    let conf = transport.conf.file(std::iter::empty());
+    let conf = conf.map_err(|failure| failure.to_string())?;
+    transport.set_up(Role::Dialer, conf).await?;
     let listener = listen::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .map_err(|error| format!("no loopback port can be opened: {error}"))?;
     let at = listener

@@ -27,7 +27,7 @@ pub struct Relay {
     pub orport: OrPort,
     /// The source addresses for reaching it.
     pub dial: Dial,
-    /// How long after its accept a connection that failed is closed.
+    /// How long after its accept a connection that failed is closed, unless its transport says otherwise.
     pub quiet_close: Duration,
 }
 
@@ -52,7 +52,7 @@ pub async fn start(
         match open(name, addr, env.options.get(name), registry).await {
             Ok((transport, conf, listener, at)) => {
                 let mut args = Args::new();
-                for (key, value) in transport.conf.announced() {
+                for (key, value) in transport.announced() {
                     if needs_escape(&key) || needs_escape(&value) {
                         say!(
                             Severity::Warning,
@@ -109,6 +109,7 @@ async fn open(
         .file(std::iter::empty())
         .map_err(|failure| failure.to_string())?;
     // A server has all of its configuration now: what the module says to it, it would say every time.
+    transport.set_up(Role::Listener, conf.clone()).await?;
     let trial = timeout(
         transport.handshake,
         Session::new(&transport.program, transport.grants.with_conf(conf.clone())),
@@ -159,7 +160,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
         };
         let (socket, peer) = listen::accept(&listener, trouble).await;
         tune_network(&socket);
-        let quiet_until = Instant::now() + server.relay.quiet_close;
+        let quiet_until = Instant::now() + server.transport.quiet_close(server.relay.quiet_close);
         let server = Arc::clone(&server);
         match server.slots.admit().await {
             Admission::Carried(slot) => {

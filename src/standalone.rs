@@ -193,6 +193,8 @@ impl Run {
             .map_err(anyhow::Error::msg)?;
         transport.handshake = options.handshake;
         let conf = transport.conf.file(std::iter::empty())?;
+        let set_up = transport.set_up(role, conf.clone()).await;
+        set_up.map_err(anyhow::Error::msg)?;
         Ok(Run {
             job,
             transport,
@@ -300,7 +302,7 @@ async fn accept(listener: TcpListener, run: Arc<Run>) {
             Job::Dial => tune_local(&socket),
             Job::Listen | Job::Relay => tune_network(&socket),
         }
-        let quiet_until = Instant::now() + run.quiet_close;
+        let quiet_until = Instant::now() + run.transport.quiet_close(run.quiet_close);
         let run = Arc::clone(&run);
         match run.slots.admit().await {
             Admission::Carried(slot) => {

@@ -7,7 +7,9 @@
 pub mod artefacts;
 pub mod conf;
 pub mod registry;
+pub mod replay;
 pub mod services;
+pub mod setup;
 pub mod state;
 
 pub use registry::{Registry, Transport, builtins};

@@ -29,12 +29,21 @@ pub struct Transport {
     pub grants: Grants,
     /// The deadline of its handshake.
     pub handshake: Duration,
+    /// When its failed connections are closed, if its module says so.
+    pub quiet_close: Option<Duration>,
+    /// What its module tells a server's clients.
+    pub announced: Vec<(String, String)>,
+    /// The state directory.
+    pub state: State,
+    /// Its files that lie in the root of that.
+    pub state_root: Vec<String>,
 }
 
 /// All transports that this process knows by name.
 pub struct Registry {
     host: Result<Host, String>,
     slots: usize,
+    state: State,
     artefacts: Artefacts,
     modules: Vec<(String, PathBuf)>,
     configs: Vec<(String, PathBuf)>,
@@ -52,6 +61,7 @@ impl Registry {
             slots: host.as_ref().map_or(slots, Host::slots),
             host: host.map_err(|failure| failure.to_string()),
             artefacts: Artefacts::open(state),
+            state: state.clone(),
             modules: config.modules.clone(),
             configs: config.configs.clone(),
         };
@@ -136,6 +146,10 @@ impl Registry {
             conf,
             grants: Grants::default(),
             handshake: HANDSHAKE,
+            quiet_close: None,
+            announced: Vec::new(),
+            state: self.state.clone(),
+            state_root: Vec::new(),
         })
     }
 

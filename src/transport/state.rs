@@ -50,6 +50,26 @@ impl State {
         replace(&platform::private_file(), &self.path(name), data)
     }
 
+    /// The names of the files in the folder; those that are being written begin with a dot and are none.
+    pub fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name().into_string().unwrap_or_default();
+            if entry.file_type()?.is_file() && !name.is_empty() && !name.starts_with('.') {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Removes a file.
+    #[expect(clippy::disallowed_methods, reason = "this is where files are written")]
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
     /// A new file that grows, or the old one to append to; for the log.
     #[expect(clippy::disallowed_methods, reason = "this is where files are written")]
     pub fn append(&self, name: &str) -> io::Result<fs::File> {
