@@ -20,6 +20,7 @@ mod negotiation;
 mod relaying;
 mod scarcity;
 mod scrubbing;
+mod setting_up;
 mod socks_port;
 mod standalone;
 mod stopping;

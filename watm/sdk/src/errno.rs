@@ -18,6 +18,8 @@ impl Errno {
     pub const CANCELED: Errno = Errno(11);
     /// The peer reset the connection.
     pub const CONNRESET: Errno = Errno(15);
+    /// There is one of that name already.
+    pub const EXIST: Errno = Errno(20);
     /// The host refused an address.
     pub const FAULT: Errno = Errno(21);
     /// More than the guest can hold.

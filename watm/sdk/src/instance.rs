@@ -7,7 +7,7 @@ use crate::config::{Config, MAX_CONFIG};
 use crate::conn::Conn;
 use crate::errno::{Errno, to_export};
 use crate::raw::Slot;
-use crate::role::{Dialer, FixedDialer, Listener, Relay, Session, Transport};
+use crate::role::{Dialer, FixedDialer, Listener, Part, Relay, Session, SetUp, Transport};
 
 static CONFIG_SPACE: Slot<[u8; MAX_CONFIG]> = Slot::new([0; MAX_CONFIG]);
 
@@ -74,6 +74,17 @@ impl<T: Transport> Instance<T> {
     }
 }
 
+impl<T: Transport + SetUp> Instance<T> {
+    /// `ouzel_setup_v1`
+    pub fn set_up(&self, part: i32, answer: i32) -> i32 {
+        let done = Part::from_host(part).and_then(|part| {
+            let answer = Conn::from_fd(answer)?;
+            CONFIG_SPACE.enter(|space| T::set_up(part, Config::new(space), answer))
+        });
+        to_export(done.map(|()| 0))
+    }
+}
+
 impl<T: Dialer> Instance<T> {
     /// `watm_dial_v1`
     pub fn dial(&self, inner: i32) -> i32 {
@@ -103,7 +114,7 @@ impl<T: Relay> Instance<T> {
 }
 
 /// Emits the exports of a WATM v1 module: the ones every module has, and one per role named
-/// (`dialer`, `fixed_dialer`, `listener`, `relay`). A host takes the presence of a role's export
+/// (`dialer`, `fixed_dialer`, `listener`, `relay`), and `set_up` for one that implements [`SetUp`]. A host takes the presence of a role's export
 /// for the role itself, so name only what the transport implements.
 ///
 /// ```
@@ -201,6 +212,13 @@ macro_rules! export_role {
         #[unsafe(no_mangle)]
         pub extern "C" fn watm_accept_v1(inner: i32) -> i32 {
             INSTANCE.accept(inner)
+        }
+    };
+    (set_up) => {
+        /// Prepares what all connections share; writes what the module asks of the host to the fd `answer`.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn ouzel_setup_v1(part: i32, answer: i32) -> i32 {
+            INSTANCE.set_up(part, answer)
         }
     };
     (relay) => {

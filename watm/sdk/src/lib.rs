@@ -7,6 +7,7 @@
 //! everything that changes bytes in place.
 //!
 //! - [`conn`], [`poll`], [`config`]: connections, readiness, the configuration file
+//! - [`folder`]: what a host keeps for all connections of a transport
 //! - [`role`], [`instance`]: what a transport implements, and the exports made of it
 //! - [`duplex`], [`pump`]: a session that passes bytes both ways
 //! - [`json`]: the configuration's text
@@ -23,6 +24,7 @@ pub mod config;
 pub mod conn;
 pub mod duplex;
 pub mod errno;
+pub mod folder;
 pub mod instance;
 pub mod json;
 pub mod poll;
@@ -35,7 +37,8 @@ pub use config::Config;
 pub use conn::Conn;
 pub use duplex::Duplex;
 pub use errno::Errno;
+pub use folder::Folder;
 pub use instance::Instance;
 pub use poll::Poll;
 pub use pump::{Identity, Transform};
-pub use role::{Dialer, FixedDialer, Listener, Relay, Session, Transport};
+pub use role::{Dialer, FixedDialer, Listener, Part, Relay, Session, SetUp, Transport};

@@ -242,20 +242,40 @@ pub fn fd_prestat_dir_name(fd: i32, name: &mut [u8]) -> Result<(), Errno> {
     check(unsafe { preview1::fd_prestat_dir_name(fd, name.as_mut_ptr(), name.len()) } as u16)
 }
 
+/// What `path_open` does besides opening: the bits of `oflags`.
+pub mod oflags {
+    /// Makes the file if it is not there.
+    pub const CREATE: i32 = 1;
+    /// With `CREATE`: fails (`EXIST`) if it is there.
+    pub const EXCLUSIVE: i32 = 4;
+    /// Empties it.
+    pub const TRUNCATE: i32 = 8;
+}
+
 /// Opens a file below a preopened directory for reading.
 pub fn path_open(dir: i32, path: &[u8]) -> Result<i32, Errno> {
+    const FD_READ: i64 = 1 << 1;
+    open(dir, path, 0, FD_READ)
+}
+
+/// Opens a file below a preopened directory for writing (`oflags`: [`oflags`]).
+pub fn path_open_to_write(dir: i32, path: &[u8], oflags: i32) -> Result<i32, Errno> {
+    const FD_WRITE: i64 = 1 << 6;
+    open(dir, path, oflags, FD_WRITE)
+}
+
+fn open(dir: i32, path: &[u8], oflags: i32, rights: i64) -> Result<i32, Errno> {
     const FOLLOW: i32 = 1;
-    const RIGHT_TO_READ: i64 = 2;
     let mut fd = -1;
-    // SAFETY: a live slice for the path, and a number to write to.
+    // SAFETY: a live slice, and an fd to write to.
     let errno = unsafe {
         preview1::path_open(
             dir,
             FOLLOW,
             path.as_ptr(),
             path.len(),
-            0,
-            RIGHT_TO_READ,
+            oflags,
+            rights,
             0,
             0,
             &raw mut fd,

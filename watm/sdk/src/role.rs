@@ -43,6 +43,39 @@ pub trait Relay: Transport {
     fn associate(&mut self) -> Result<Self::Session, Errno>;
 }
 
+/// What is done once per start, before the first connection (`ouzel_setup_v1`, an extension: other hosts do not call it).
+pub trait SetUp {
+    /// Prepares the transport's files in `/state/` and writes what it asks of the host to `answer`, as one JSON object; see
+    /// "Set-up" in docs/writing-a-transport.md. No transport is made before it.
+    fn set_up(part: Part, config: Config<'_>, answer: Conn) -> Result<(), Errno>;
+}
+
+/// The role that a set-up run is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// `watm_dial_v1`
+    Dialer,
+    /// `watm_accept_v1`
+    Listener,
+    /// `watm_dial_fixed_v1`
+    FixedDialer,
+    /// `watm_associate_v1`
+    Relay,
+}
+
+impl Part {
+    /// The host's number for it; one that is not known yet is [`Errno::INVAL`].
+    pub(crate) fn from_host(number: i32) -> Result<Part, Errno> {
+        match number {
+            0 => Ok(Part::Dialer),
+            1 => Ok(Part::Listener),
+            2 => Ok(Part::FixedDialer),
+            3 => Ok(Part::Relay),
+            _ => Err(Errno::INVAL),
+        }
+    }
+}
+
 /// A connection whose transport is up.
 pub trait Session {
     /// The network's connection, which the host asked for.
