@@ -15,6 +15,7 @@ mod misbehaviour;
 mod ptrs;
 mod tunnel;
 mod versions;
+mod wire;
 
 /// Longer than anything here takes on a slow machine; a test that hangs fails by this.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(120);
