@@ -15,10 +15,10 @@ RESULTS := --out pt-spec-tests/RESULTS.md --expect $(EXPECTATIONS)/ouzel.toml --
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test conformance results oracles wasm figures nightly
+.PHONY: help demo test conformance results oracles wasm figures figures-alone nightly
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## see it work: a page and 256 MiB through two transports, nothing installed (TRANSPORT=plain SIZE=256)
 	@.ci/prerequisites.sh demo
@@ -54,8 +54,12 @@ wasm: ## rebuild the built-in transports into watm/dist (needs the target wasm32
 figures: ## measure speed, memory and start-up against a native relay (ARGS="--quick")
 	$(CARGO) bench --locked --bench load -- $(ARGS)
 
+figures-alone: ## the same for a module without tor: ouzel dial (ARGS="--quick")
+	$(CARGO) bench --locked --bench alone -- $(ARGS)
+
 nightly: ## the long things: many more random cases, the whole benchmark, security advisories
 	@.ci/prerequisites.sh ci
 	PROPTEST_CASES=20000 $(SEARCH) RUST_TEST_THREADS=4 $(CARGO) test --release --locked --workspace --no-fail-fast
 	$(CARGO) bench --locked --bench load
+	$(CARGO) bench --locked --bench alone
 	target/tools/bin/cargo-deny --locked check advisories

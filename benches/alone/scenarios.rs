@@ -150,7 +150,8 @@ pub(crate) async fn start(subject: &Subject, peer: &Peer) -> anyhow::Result<Vec<
     ])
 }
 
-/// What is open before and after many connections, all of them used and dropped.
+/// What is held before and after many connections, all of them used and dropped, and after as many again: what is kept
+/// for the next connection stops growing, what leaks does not.
 pub(crate) async fn left_behind(
     options: &Options,
     subject: &Subject,
@@ -163,17 +164,23 @@ pub(crate) async fn left_behind(
     one_after_another(running.addr, options.pick(2_000, 50)).await?;
     let before = Held::settled(running.pid()).await?;
     one_after_another(running.addr, count).await?;
+    let middle = Held::settled(running.pid()).await?;
+    one_after_another(running.addr, count).await?;
     let after = Held::settled(running.pid()).await?;
+    let fds = after.descriptors - before.descriptors;
     Ok(vec![
         Figure::new("RSS before", "KiB", before.resident, None),
-        Figure::new("RSS left", "KiB", after.resident - before.resident, None),
-        Figure::new("maps left", "", after.maps - before.maps, Some("0")),
+        Figure::new("RSS more", "KiB", middle.resident - before.resident, None),
         Figure::new(
-            "descriptors left",
-            "",
-            after.descriptors - before.descriptors,
-            Some("0"),
+            "RSS more, again",
+            "KiB",
+            after.resident - middle.resident,
+            None,
         ),
+        Figure::new("maps before", "", before.maps, None),
+        Figure::new("maps more", "", middle.maps - before.maps, None),
+        Figure::new("maps more, again", "", after.maps - middle.maps, None),
+        Figure::new("descriptors more", "", fds, Some("0")),
     ])
 }
 
