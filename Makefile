@@ -15,7 +15,7 @@ RESULTS := --out pt-spec-tests/RESULTS.md --expect $(EXPECTATIONS)/ouzel.toml --
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test conformance results oracles wasm figures figures-alone nightly
+.PHONY: help demo test conformance results oracles wasm languages figures figures-alone nightly
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,7 @@ demo: ## see it work: a page and 256 MiB through two transports, nothing install
 
 test: ## run every test; as root it installs the Debian packages they need first, else it says what to install
 	@.ci/prerequisites.sh test
+	watm/languages.sh
 	$(CARGO) test --locked --manifest-path watm/Cargo.toml
 	@rm -rf $(TRANSCRIPTS) && mkdir -p $(TRANSCRIPTS)
 	$(SEARCH) OUZEL_TRANSCRIPTS=$(TRANSCRIPTS) RUST_TEST_THREADS=4 \
@@ -51,6 +52,10 @@ oracles: ## have arti's parser and tor itself judge every line that ouzel printe
 wasm: ## rebuild the built-in transports into watm/dist (needs the target wasm32-wasip1)
 	watm/build.sh
 
+languages: ## build the example modules in Go and C into target/guests (their compilers come into target/tools first)
+	@.ci/prerequisites.sh languages
+	watm/languages.sh
+
 figures: ## measure speed, memory and start-up against a native relay (ARGS="--quick")
 	$(CARGO) bench --locked --bench load -- $(ARGS)
 
@@ -59,6 +64,7 @@ figures-alone: ## the same for a module without tor: ouzel dial (ARGS="--quick")
 
 nightly: ## the long things: many more random cases, the whole benchmark, security advisories
 	@.ci/prerequisites.sh ci
+	watm/languages.sh
 	PROPTEST_CASES=20000 $(SEARCH) RUST_TEST_THREADS=4 $(CARGO) test --release --locked --workspace --no-fail-fast
 	$(CARGO) bench --locked --bench load
 	$(CARGO) bench --locked --bench alone

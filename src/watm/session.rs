@@ -138,7 +138,14 @@ impl Session {
             Ok(()) => Ok(()),
             // A command's `_start` may end by exiting; its exports are used all the same.
             Err(error) if error.downcast_ref() == Some(&Exit(0)) => Ok(()),
-            Err(error) => Err(failure_of(&error)),
+            Err(error) => Err(match failure_of(&error) {
+                // A program that was made to run by itself, not to be called.
+                Failure::Module(why) if name == "_start" => Failure::Module(format!(
+                    "{why} in _start; let its main return, or build it as a reactor, which has none (Go: \
+                     -buildmode=c-shared, C: -mexec-model=reactor)"
+                )),
+                failure => failure,
+            }),
         }
     }
 

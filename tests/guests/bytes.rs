@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-const MIB: usize = 1 << 20;
+pub(crate) const MIB: usize = 1 << 20;
 /// No multiple of any buffer's size, so that a block repeated or left out cannot look right.
 const BLOCK: usize = (64 << 10) + 13;
 
@@ -62,7 +62,7 @@ async fn receive(
     }
 }
 
-async fn up(name: &str, total: usize, pause: Option<Duration>) {
+pub(crate) async fn up(name: &str, total: usize, pause: Option<Duration>) {
     let Tunnel {
         mut app,
         mut relay,
@@ -83,7 +83,7 @@ async fn up(name: &str, total: usize, pause: Option<Duration>) {
     }
 }
 
-async fn down(name: &str, total: usize) {
+pub(crate) async fn down(name: &str, total: usize) {
     let Tunnel { app, relay, .. } = tunnel(name).await;
     let (mut reads, _writes) = app.into_split();
     within(&format!("{name}, {} MiB down", total / MIB), async {
@@ -94,7 +94,7 @@ async fn down(name: &str, total: usize) {
 
 /// Everything the application sends comes back, both directions full all the time: a host whose writes
 /// wait deadlocks here.
-async fn echo(name: &str, total: usize) {
+pub(crate) async fn echo(name: &str, total: usize) {
     let Tunnel { app, relay, .. } = tunnel(name).await;
     let (reads, mut writes) = app.into_split();
     let (mut relay_reads, mut relay_writes) = relay.into_split();

@@ -4,7 +4,7 @@ use crate::tunnel::{Tunnel, dialer, tunnel, within};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-async fn reply_after_fin(name: &str) {
+pub(crate) async fn reply_after_fin(name: &str) {
     let Tunnel {
         mut app,
         mut relay,
@@ -85,32 +85,37 @@ const SHAPES: [&str; 6] = [
 #[cfg(target_os = "linux")]
 #[test]
 fn an_idle_connection_wakes_nobody() {
+    for name in SHAPES {
+        assert_idle(name);
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn assert_idle(name: &str) {
     // A thread that has nothing else to do, so that its context switches are the guest's.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    for name in SHAPES {
-        runtime.block_on(async {
-            let (mut app, mut network, session) = dialer(name, None).await.expect("the handshake");
-            let _run = tokio::spawn(session.run());
-            let mut got = [0; 4];
-            app.write_all(b"ping").await.expect("sent");
-            within(name, network.read_exact(&mut got))
-                .await
-                .expect("arrived");
-            network.write_all(b"pong").await.expect("sent");
-            within(name, app.read_exact(&mut got))
-                .await
-                .expect("arrived");
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            let before = switches();
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            let woken = switches() - before;
-            // Our own timer, the two that `blocking` sets for itself, and a busy machine's.
-            assert!(woken <= 20, "{name}: woken {woken} times in 2 s");
-        });
-    }
+    runtime.block_on(async {
+        let (mut app, mut network, session) = dialer(name, None).await.expect("the handshake");
+        let _run = tokio::spawn(session.run());
+        let mut got = [0; 4];
+        app.write_all(b"ping").await.expect("sent");
+        within(name, network.read_exact(&mut got))
+            .await
+            .expect("arrived");
+        network.write_all(b"pong").await.expect("sent");
+        within(name, app.read_exact(&mut got))
+            .await
+            .expect("arrived");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let before = switches();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let woken = switches() - before;
+        // Our own timer, the two that `blocking` sets for itself, and a busy machine's.
+        assert!(woken <= 20, "{name}: woken {woken} times in 2 s");
+    });
 }
 
 /// A guest that will not believe in an end, or in a broken connection, does not spin on it.

@@ -11,6 +11,7 @@
 mod abi;
 mod bytes;
 mod ends;
+mod languages;
 mod misbehaviour;
 mod ptrs;
 mod tunnel;

@@ -3,9 +3,10 @@
 use crate::DEADLINE;
 use ouzel::error::Failure;
 use ouzel::watm::{Connect, Host, Io, Outcome, Program, Session, Settings, Stream};
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -16,6 +17,9 @@ pub(crate) fn host() -> &'static Host {
 }
 
 fn file(name: &str) -> PathBuf {
+    if name.contains('/') {
+        return crate::languages::built(name);
+    }
     let dist = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("watm/dist");
     let built_in = dist.join(format!("{name}.wasm"));
     if built_in.exists() {
@@ -31,9 +35,20 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{}: {error}; run `make wasm`", path.display()))
 }
 
+/// The guest's program, compiled once for all tests.
 pub(crate) fn program(name: &str) -> Arc<Program> {
-    let artefact = host().compile(&wasm(name)).expect("the guest compiles");
-    Arc::new(host().load(&artefact).expect("the guest loads"))
+    type Programs = Mutex<HashMap<String, Arc<OnceLock<Arc<Program>>>>>;
+    static PROGRAMS: OnceLock<Programs> = OnceLock::new();
+    let programs = PROGRAMS.get_or_init(Programs::default);
+    let entry = {
+        let mut programs = programs.lock().expect("nobody panics with the map");
+        Arc::clone(programs.entry(name.to_owned()).or_default())
+    };
+    let make = || {
+        let artefact = host().compile(&wasm(name)).expect("the guest compiles");
+        Arc::new(host().load(&artefact).expect("the guest loads"))
+    };
+    Arc::clone(entry.get_or_init(make))
 }
 
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -54,7 +69,7 @@ pub(crate) async fn pair() -> (TcpStream, TcpStream) {
 
 /// A way out that hands over this socket, once.
 pub(crate) fn once(socket: TcpStream) -> Connect {
-    let socket = std::sync::Mutex::new(Some(socket));
+    let socket = Mutex::new(Some(socket));
     Box::new(move || {
         let socket = socket.lock().expect("not poisoned").take();
         Box::pin(async move { socket.map(Io::from).ok_or(Failure::Refused) })

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 const V0: [&str; 2] = ["v0_function", "v0_global"];
 
 /// Bytes both ways through two ends, then the end of one after the other.
-async fn passes(mut one: TcpStream, mut other: TcpStream) {
+pub(crate) async fn passes(mut one: TcpStream, mut other: TcpStream) {
     let sent: Vec<u8> = (0..200_000u32).map(|n| n.to_le_bytes()[0]).collect();
     for turn in 0..2 {
         let (from, to) = if turn == 0 {
@@ -150,7 +150,7 @@ async fn a_relay_that_has_no_descriptor_left_has_not_dialled() {
 }
 
 /// A way that notes what a module asks for and goes there as far as the rules let it.
-fn ruled(rules: &[&str]) -> (Dial, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn ruled(rules: &[&str]) -> (Dial, Arc<Mutex<Vec<String>>>) {
     let allow = Allow::new(
         rules
             .iter()
