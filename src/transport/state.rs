@@ -65,7 +65,6 @@ impl State {
     }
 
     /// Removes a file.
-    #[expect(clippy::disallowed_methods, reason = "this is where files are written")]
     pub fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path(name))
     }
