@@ -3,24 +3,25 @@
 //! In: arguments, and whether there is a parent. Out: the exit code of what was asked for. tor passes the arguments of its `exec`
 //! line through, so the flags that people have in their torrc for obfs4proxy and lyrebird are taken too.
 
-use crate::config::Config;
-use crate::error::Severity;
 use crate::pt::{env, is_transport_name};
 use crate::standalone::{self, Job};
 use crate::{managed, platform, tools};
 use arguments::Standalone;
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
+use run::Run;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 
+/// The exit status of wrong flags, which is clap's, and of wrong settings.
+const WRONG: u8 = 2;
 /// The exit status of a wrong use, as in PT 3 (EX_USAGE).
 const USAGE: u8 = 64;
 
 mod arguments;
+mod run;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -35,7 +36,7 @@ mod arguments;
         ClientTransportPlugin mine exec /usr/bin/ouzel --module mine=/etc/tor/mine.wasm\n\n\
         To see it work without tor, run `ouzel demo`.",
     after_help = "Built in: plain (passes bytes as they are), reverse (a reversible scramble, for tests and tutorials).\n\
-        Exit status: 0 stopped, 1 a tool failed, 2 wrong flags, 64 ENV-ERROR or started by hand, 69 PROXY-ERROR, 78 VERSION-ERROR.",
+        Exit status: 0 stopped, 1 a tool failed, 2 wrong flags or settings, 64 ENV-ERROR or started by hand, 69 PROXY-ERROR, 78 VERSION-ERROR.",
     args_conflicts_with_subcommands = true
 )]
 struct Cli {
@@ -43,34 +44,6 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     run: Run,
-}
-
-#[derive(Debug, clap::Args)]
-struct Run {
-    /// Add a transport: its name, and its module (.wasm, or .cwasm made by `ouzel compile`)
-    #[arg(long = "module", value_name = "NAME=FILE", value_parser = named_file)]
-    modules: Vec<(String, PathBuf)>,
-    /// Give a transport's module this configuration (a JSON object, or whatever the module reads)
-    #[arg(long = "config", value_name = "NAME=FILE", value_parser = named_file)]
-    configs: Vec<(String, PathBuf)>,
-    /// Connections at a time [default: 1536 on a client, 4096 on a bridge]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max_connections: Option<u32>,
-    /// Processor threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// The quietest line to tell: error, warn, notice, info or debug
-    #[arg(long, alias = "logLevel", value_name = "LEVEL", default_value = "notice", value_parser = severity)]
-    log_level: Severity,
-    /// Keep a log in the state directory (ouzel.log) too
-    #[arg(long, alias = "enableLogging")]
-    enable_logging: bool,
-    /// Let addresses appear in logs; for debugging only
-    #[arg(long, alias = "unsafeLogging")]
-    unsafe_logging: bool,
-    /// Taken for compatibility with lyrebird's command line; nothing here depends on it
-    #[arg(long = "obfs4-distBias", hide = true)]
-    dist_bias: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -145,45 +118,10 @@ fn transport_name(name: &str) -> Result<String, String> {
     ))
 }
 
-fn severity(text: &str) -> Result<Severity, String> {
-    Ok(match text.to_ascii_lowercase().as_str() {
-        "error" => Severity::Error,
-        "warn" | "warning" => Severity::Warning,
-        "notice" => Severity::Notice,
-        "info" => Severity::Info,
-        "debug" => Severity::Debug,
-        _ => return Err("expected error, warn, notice, info or debug".to_owned()),
-    })
-}
-
 impl Cli {
-    /// What the definition cannot say: a name stands for one file.
     fn checked(self) -> Result<Cli, clap::Error> {
-        for (flag, files) in [
-            ("--module", &self.run.modules),
-            ("--config", &self.run.configs),
-        ] {
-            for (at, (name, _)) in files.iter().enumerate() {
-                if files[..at].iter().any(|(earlier, _)| earlier == name) {
-                    let text = format!("{flag} names {name} twice; keep one of the two");
-                    return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
-                }
-            }
-        }
+        self.run.check()?;
         Ok(self)
-    }
-}
-
-impl From<Run> for Config {
-    fn from(run: Run) -> Self {
-        Config {
-            modules: run.modules,
-            configs: run.configs,
-            max_connections: run.max_connections.map(|n| n as usize),
-            log_level: run.log_level,
-            log_file: run.enable_logging,
-            unsafe_logging: run.unsafe_logging,
-        }
     }
 }
 
@@ -256,20 +194,32 @@ pub fn main() -> ExitCode {
         Some(Command::Relay(args)) => alone(Job::Relay, args),
         Some(Command::Compile(options)) => finish(tools::compile::run(&options)),
         None if !managed => by_hand(),
-        None => match runtime(cli.run.threads) {
-            Ok(runtime) => managed::run(&cli.run.into(), &variable, runtime),
-            Err(error) => {
-                managed::refuse(&format!(
-                    "this machine gives no threads or descriptors: {error}"
-                ));
-                ExitCode::from(USAGE)
-            }
-        },
+        None => under_a_parent(cli.run, &variable),
+    }
+}
+
+fn under_a_parent(run: Run, variable: env::Lookup<'_>) -> ExitCode {
+    let (config, threads) = match run.read() {
+        Ok(read) => read,
+        Err(mistake) => {
+            let _ = writeln!(io::stderr(), "ouzel: {mistake}");
+            managed::refuse(&mistake.to_string());
+            return ExitCode::from(WRONG);
+        }
+    };
+    match runtime(threads) {
+        Ok(runtime) => managed::run(&config, variable, runtime),
+        Err(error) => {
+            managed::refuse(&format!(
+                "this machine gives no threads or descriptors: {error}"
+            ));
+            ExitCode::from(USAGE)
+        }
     }
 }
 
 fn alone(job: Job, args: Standalone) -> ExitCode {
-    let threads = args.threads;
+    let threads = args.threads.map(usize::from);
     let run = |runtime: Runtime| {
         let done = runtime.block_on(standalone::run(job, args.into()));
         runtime.shutdown_background();
@@ -278,10 +228,10 @@ fn alone(job: Job, args: Standalone) -> ExitCode {
     finish(runtime(threads).and_then(run))
 }
 
-fn runtime(threads: Option<u16>) -> anyhow::Result<Runtime> {
+fn runtime(threads: Option<usize>) -> anyhow::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     if let Some(threads) = threads {
-        builder.worker_threads(threads.into());
+        builder.worker_threads(threads);
     }
     Ok(builder.enable_all().build()?)
 }
@@ -321,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_consistent() {
-        Cli::command().debug_assert();
+        <Cli as clap::CommandFactory>::command().debug_assert();
     }
 
     #[test]
@@ -336,7 +286,7 @@ mod tests {
         let cli = Cli::try_parse_from(words.into_iter().map(OsString::from).filter_map(from_go))
             .expect("understood");
         assert!(cli.run.enable_logging && cli.run.dist_bias && !cli.run.unsafe_logging);
-        assert_eq!(cli.run.log_level, Severity::Debug);
+        assert_eq!(cli.run.log_level, Some(crate::error::Severity::Debug));
     }
 
     #[test]

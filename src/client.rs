@@ -15,7 +15,7 @@ use crate::pt::ipc::Ipc;
 use crate::say;
 use crate::transport::{Registry, Transport};
 use crate::tunnel::{Admission, Connection, Slot, Slots, Way};
-use crate::watm::{Connect, Io, Role};
+use crate::watm::{Io, Role};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +30,7 @@ pub async fn start(
     slots: &Slots,
     ipc: &Ipc,
 ) -> JoinSet<()> {
+    let dial = Arc::new(dial);
     let mut listeners = JoinSet::new();
     let unknown = names.iter().filter(|name| !registry.knows(name));
     registry.tell_unknown(unknown.map(String::as_str), names.len());
@@ -41,7 +42,7 @@ pub async fn start(
             Ok((transport, listener, at)) => {
                 let client = Client {
                     transport,
-                    dial: dial.clone(),
+                    dial: Arc::clone(&dial),
                     slots: slots.clone(),
                 };
                 listeners.spawn(accept(listener, Arc::new(client)));
@@ -59,11 +60,20 @@ async fn open(
     name: &str,
     registry: &Arc<Registry>,
 ) -> Result<(Transport, TcpListener, SocketAddr), String> {
-    let mut transport = registry.load(name, Role::Dialer).await?;
+    // A module that takes the bridge's address is what a bridge line is for, even if it could choose by itself.
+    let mut transport = registry
+        .load_first(name, &[Role::Dialer, Role::FixedDialer])
+        .await?;
+    if transport.role == Role::FixedDialer && transport.allow.is_empty() {
+        return Err(format!(
+            "its module chooses by itself where to go, and nothing allows it to go anywhere; put rules into allow of its \
+             settings, like [transport.{name}] in the file after --config"
+        ));
+    }
     // Arguments come with each connection, so this is the operator's part.
     let conf = transport.conf.file(std::iter::empty());
     let conf = conf.map_err(|failure| failure.to_string())?;
-    transport.set_up(Role::Dialer, conf).await?;
+    transport.set_up(transport.role, conf).await?;
     let listener = listen::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .map_err(|error| format!("no loopback port can be opened: {error}"))?;
     let at = listener
@@ -74,7 +84,7 @@ async fn open(
 
 struct Client {
     transport: Transport,
-    dial: Dial,
+    dial: Arc<Dial>,
     slots: Slots,
 }
 
@@ -164,20 +174,26 @@ impl Client {
             Ok(conf) => conf,
             Err(failure) => return Err((Some(socket), failure)),
         };
-        let way = Arc::new((self.dial.clone(), request.target.clone()));
-        let connect: Connect = Box::new(move || {
-            let way = Arc::clone(&way);
-            Box::pin(async move { way.0.connect(&way.1).await.map(Io::from) })
-        });
+        let way = self.way(&request.target);
         let connection = self.connection(&request.target, conf);
         connection
-            .carry_client(
-                socket,
-                &request.early,
-                Way::Host(connect),
-                &socks5::reply(0),
-            )
+            .carry_client(socket, &request.early, way, &socks5::reply(0))
             .await
             .map(drop)
+    }
+
+    /// To the bridge of the bridge line, unless the module knows better.
+    fn way(&self, target: &Target) -> Way {
+        if self.transport.role == Role::FixedDialer {
+            return Way::chosen_by_module(
+                Arc::clone(&self.dial),
+                Arc::clone(&self.transport.allow),
+            );
+        }
+        let way = Arc::new((Arc::clone(&self.dial), target.clone()));
+        Way::Host(Box::new(move || {
+            let way = Arc::clone(&way);
+            Box::pin(async move { way.0.connect(&way.1).await.map(Io::from) })
+        }))
     }
 }

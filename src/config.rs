@@ -1,6 +1,10 @@
-//! What the operator asked for on the command line; the rest of a run comes from the parent's environment.
+//! What the operator asked for, on the command line and in files; the rest of a run comes from the parent's environment.
+
+pub mod settings;
 
 use crate::error::Severity;
+use settings::{RunFile, Settings};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A bridge's connections at a time, unless the operator says otherwise: what a default
@@ -16,6 +20,10 @@ pub struct Config {
     pub modules: Vec<(String, PathBuf)>,
     /// The configuration handed to a transport's guests: name and file.
     pub configs: Vec<(String, PathBuf)>,
+    /// A folder of modules, each a transport.
+    pub folder: Option<PathBuf>,
+    /// What the operator's file says about transports.
+    pub transports: BTreeMap<String, Settings>,
     /// Connections at a time, if not the default of the side.
     pub max_connections: Option<usize>,
     /// The quietest line that is told.
@@ -31,10 +39,28 @@ impl Default for Config {
         Config {
             modules: Vec::new(),
             configs: Vec::new(),
+            folder: None,
+            transports: BTreeMap::new(),
             max_connections: None,
             log_level: Severity::Notice,
             log_file: false,
             unsafe_logging: false,
+        }
+    }
+}
+
+impl Config {
+    /// What a file says. The command line comes on top of it.
+    pub fn of_file(file: RunFile) -> Config {
+        let transports = file.transport.into_iter();
+        Config {
+            folder: file.modules,
+            transports: transports.map(|(name, table)| (name.0, table)).collect(),
+            max_connections: file.max_connections.map(|most| most.get()),
+            log_level: file.log_level.map_or(Severity::Notice, |level| level.0),
+            log_file: file.enable_logging,
+            unsafe_logging: file.unsafe_logging,
+            ..Config::default()
         }
     }
 }

@@ -50,6 +50,21 @@ impl Severity {
     }
 }
 
+impl std::str::FromStr for Severity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Severity, String> {
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "error" => Severity::Error,
+            "warn" | "warning" => Severity::Warning,
+            "notice" => Severity::Notice,
+            "info" => Severity::Info,
+            "debug" => Severity::Debug,
+            _ => return Err("expected error, warn, notice, info or debug".to_owned()),
+        })
+    }
+}
+
 /// Why one connection failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -78,7 +93,9 @@ pub enum Failure {
     #[error("the upstream proxy does not allow this connection")]
     Forbidden,
     /// A module wanted to go where the operator does not let it.
-    #[error("the module wanted to connect to an address that no --allow rule lets it")]
+    #[error(
+        "the module wanted to connect to an address that no rule allows; add one with --allow, or to allow in its settings"
+    )]
     NotAllowed,
     /// EACCES or EPERM: something on this machine forbids it.
     #[error("this machine does not allow the connection (a local firewall or a sandbox?)")]

@@ -12,7 +12,7 @@ use crate::transport::State;
 use crate::transport::artefacts::Artefacts;
 use crate::transport::conf::Conf;
 use crate::transport::registry::{HANDSHAKE, builtins};
-use crate::watm::{Connect, Host, Io, Program, Session, Settings, Stream};
+use crate::watm::{Connect, Host, Io, Limits, Program, Session, Settings, Stream};
 use ::ptrs::args::Args;
 use std::any::TypeId;
 use std::borrow::Cow;
@@ -217,7 +217,9 @@ fn program<M: Module>(state: Option<PathBuf>) -> Result<Arc<Program>, Failure> {
     let bad = |error| Failure::Module(format!("the module of {} {error}", M::NAME));
     let wasm = M::wasm();
     let program = match state.and_then(|dir| State::open(dir).ok()) {
-        Some(state) => Artefacts::open(&state).program(host, &wasm).map_err(bad)?,
+        Some(state) => Artefacts::open(&state)
+            .program(host, &wasm, Limits::default())
+            .map_err(bad)?,
         None => host
             .compile(&wasm)
             .and_then(|artefact| host.load(&artefact))

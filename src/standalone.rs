@@ -5,6 +5,7 @@
 //! before it begins. For people who are not tor: `dial` puts a module before what they connect to, `listen` before what
 //! they serve, `relay` between two of them.
 
+use crate::config::settings::{Settings, Told};
 use crate::config::{CLIENT_CONNECTIONS, Config, SERVER_CONNECTIONS};
 use crate::error::{Failure, Severity};
 use crate::log;
@@ -15,7 +16,7 @@ use crate::net::{listen, tune_local, tune_network};
 use crate::say;
 use crate::transport::{Registry, State, Transport, services};
 use crate::tunnel::{Admission, Connection, Slot, Slots, WasUp, Way};
-use crate::watm::{Connecting, Io, Outcome, Role, Stream, quiet};
+use crate::watm::{Io, Outcome, Role, Stream, quiet};
 use anyhow::{Context, bail};
 use socket2::SockRef;
 use std::future::Future;
@@ -45,22 +46,22 @@ pub enum Job {
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The module's file, or the name of a built-in.
-    pub module: PathBuf,
-    /// Where to listen.
-    pub listen: SocketAddr,
+    /// The module's file, or the name of a built-in; if not, the settings name it.
+    pub module: Option<PathBuf>,
+    /// Where to listen; if not, the settings say so.
+    pub listen: Option<SocketAddr>,
     /// Where connections go; nowhere if the module says so itself.
     pub connect: Option<Target>,
     /// Where a module may go that says so itself.
     pub allow: Vec<Rule>,
-    /// What the module reads as its configuration.
+    /// The operator's settings, or what the module reads as its configuration.
     pub config: Option<PathBuf>,
     /// The proxy that every connection outward goes through.
     pub proxy: Option<Proxy>,
     /// Connections at a time.
     pub max_connections: Option<usize>,
-    /// The deadline of a handshake.
-    pub handshake: Duration,
+    /// The deadline of a handshake; if not, the settings'.
+    pub handshake: Option<Duration>,
     /// The deadline of a connection outward.
     pub dial: Duration,
     /// How long open connections may take to end after the first signal.
@@ -105,9 +106,9 @@ pub async fn run(job: Job, options: Options) -> anyhow::Result<()> {
             let _ = writeln!(std::io::stderr(), "ouzel: {}: {text}", severity.word());
         })],
     );
-    let addr = options.listen;
     let drain = options.drain;
-    let run = Arc::new(Run::prepare(job, options).await?);
+    let (run, addr) = Run::prepare(job, options).await?;
+    let run = Arc::new(run);
     let listener = listen::listen(addr)
         .with_context(|| format!("cannot listen on {addr}; choose another with --listen"))?;
     // Before anybody knows the port: whoever does may send a signal.
@@ -155,13 +156,26 @@ fn say_where(listener: &TcpListener) -> anyhow::Result<()> {
 }
 
 impl Run {
-    async fn prepare(job: Job, options: Options) -> anyhow::Result<Run> {
+    async fn prepare(job: Job, options: Options) -> anyhow::Result<(Run, SocketAddr)> {
+        let told = match &options.config {
+            Some(file) => Told::read(file)?,
+            None => Told::default(),
+        };
+        for notice in &told.notices {
+            tracing::info!("{notice}");
+        }
+        let Some(addr) = options.listen.or(told.listen) else {
+            bail!("nobody says where to listen: give --listen ADDR");
+        };
+        let Some(module) = options.module.or_else(|| told.settings.module.clone()) else {
+            bail!("nobody says which module to use: give --module FILE");
+        };
         let slots = match job {
             Job::Dial => CLIENT_CONNECTIONS,
             Job::Listen | Job::Relay => SERVER_CONNECTIONS,
         };
         let slots = options.max_connections.unwrap_or(slots);
-        let allow = Allow::new(options.allow);
+        let allow = Allow::new(options.allow).with(told.settings.allow.clone());
         let role = match (job, &options.connect) {
             (Job::Dial, Some(_)) => Role::Dialer,
             (Job::Dial, None) => Role::FixedDialer,
@@ -185,17 +199,20 @@ impl Run {
         };
         let state = State::open(&state)
             .with_context(|| format!("the state directory {} cannot be opened", state.display()))?;
-        let (name, config) = named(&options.module, options.config);
+        let (name, config) = named(&module, told.settings, told.own);
         let registry = Arc::new(Registry::new(&config, slots, &state));
         let mut transport = registry
             .load(&name, role)
             .await
             .map_err(anyhow::Error::msg)?;
-        transport.handshake = options.handshake;
+        if let Some(deadline) = options.handshake {
+            transport.handshake = deadline;
+            transport.handshake_is_set = true;
+        }
         let conf = transport.conf.file(std::iter::empty())?;
         let set_up = transport.set_up(role, conf.clone()).await;
         set_up.map_err(anyhow::Error::msg)?;
-        Ok(Run {
+        let run = Run {
             job,
             transport,
             conf,
@@ -209,7 +226,8 @@ impl Run {
             quiet_close: services::quiet_close(&state),
             slots: Slots::new(registry.slots()),
             counts: Counts::default(),
-        })
+        };
+        Ok((run, addr))
     }
 
     fn connection<'a>(&'a self, peer: &'a SocketAddr) -> Connection<'a> {
@@ -277,13 +295,7 @@ impl Run {
                     Box::pin(async move { way.0.connect(&way.1).await.map(Io::from) })
                 }))
             }
-            None => Way::Module(Box::new(move |network, address| -> Connecting {
-                let (dial, allow) = (Arc::clone(&dial), Arc::clone(&allow));
-                Box::pin(async move {
-                    let target = Target::named_by_module(&network, &address)?;
-                    dial.connect_allowed(&target, &allow).await.map(Io::from)
-                })
-            })),
+            None => Way::chosen_by_module(dial, allow),
         }
     }
 }
@@ -353,7 +365,11 @@ impl Counts {
 }
 
 /// A name for the module and the registry's settings for it: a path, unless it is a built-in's name alone.
-fn named(module: &std::path::Path, config: Option<PathBuf>) -> (String, Config) {
+fn named(
+    module: &std::path::Path,
+    mut settings: Settings,
+    own: Option<PathBuf>,
+) -> (String, Config) {
     let built_in = crate::transport::builtins()
         .iter()
         .find(|(name, _)| module.as_os_str() == *name);
@@ -362,13 +378,13 @@ fn named(module: &std::path::Path, config: Option<PathBuf>) -> (String, Config) 
         Some(_) => Vec::new(),
         None => vec![(name.clone(), module.to_owned())],
     };
-    let configs = config
-        .map(|file| (name.clone(), file))
-        .into_iter()
-        .collect();
+    // Which one was decided by the caller.
+    settings.module = None;
+    let configs = own.map(|file| (name.clone(), file)).into_iter().collect();
     let config = Config {
         modules,
         configs,
+        transports: [(name.clone(), settings)].into(),
         ..Config::default()
     };
     (name, config)

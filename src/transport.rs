@@ -6,10 +6,13 @@
 
 pub mod artefacts;
 pub mod conf;
+mod folders;
+mod granted;
 pub mod registry;
 pub mod replay;
 pub mod services;
 pub mod setup;
+mod sources;
 pub mod state;
 
 pub use registry::{Registry, Transport, builtins};

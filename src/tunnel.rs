@@ -6,6 +6,7 @@
 
 use crate::error::{Blame, Failure};
 use crate::log::Whose;
+use crate::net::allow::Allow;
 use crate::net::{dial, tune_local};
 use crate::say;
 use crate::transport::Transport;
@@ -123,6 +124,19 @@ pub enum Way {
     Host(Connect),
     /// The module: it names an address, and this decides.
     Module(Dial),
+}
+
+impl Way {
+    /// A module that says itself where to go goes where the rules let it, and out as everything else does.
+    pub fn chosen_by_module(dial: Arc<dial::Dial>, allow: Arc<Allow>) -> Way {
+        Way::Module(Box::new(move |network, address| {
+            let (dial, allow) = (Arc::clone(&dial), Arc::clone(&allow));
+            Box::pin(async move {
+                let connected = dial.connect_allowed(&network, &address, &allow).await;
+                connected.map(Io::from)
+            })
+        }))
+    }
 }
 
 /// Whether the transport's handshake had succeeded.

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Standalone {
-    /// The module (.wasm, or .cwasm made by `ouzel compile`), or the name of a built-in
-    #[arg(long, value_name = "FILE")]
-    module: PathBuf,
+    /// The module (.wasm, or .cwasm made by `ouzel compile`), or the name of a built-in; left out if --config names it
+    #[arg(long, value_name = "FILE", required_unless_present = "config")]
+    module: Option<PathBuf>,
     /// Where to listen, like 127.0.0.1:1080; port 0 takes a free one and prints it
-    #[arg(long, value_name = "ADDR")]
-    listen: SocketAddr,
+    #[arg(long, value_name = "ADDR", required_unless_present = "config")]
+    listen: Option<SocketAddr>,
     /// Where connections go: an address or a name, and a port
     #[arg(long, value_name = "ADDR", value_parser = target)]
     connect: Option<Target>,
@@ -24,7 +24,7 @@ pub(super) struct Standalone {
     /// 192.0.2.0/24:80-90, [2001:db8::]/32:*; again for more
     #[arg(long, value_name = "RULE", conflicts_with = "connect")]
     allow: Vec<Rule>,
-    /// Give the module this configuration (a JSON object, or whatever it reads)
+    /// The operator's settings (.toml, or JSON of the Go runtime's shape), or the configuration that the module itself reads
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Go out through a proxy only: http, socks5 or socks4a, like socks5://127.0.0.1:9050
@@ -33,9 +33,9 @@ pub(super) struct Standalone {
     /// Connections at a time [default: 1536 for dial, 4096 for listen and relay]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: Option<u32>,
-    /// How long a transport's handshake may take, in seconds
-    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    handshake_timeout: u64,
+    /// How long a transport's handshake may take, in seconds [default: 30]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    handshake_timeout: Option<u64>,
     /// How long connecting may take, in seconds
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     connect_timeout: u64,
@@ -49,7 +49,7 @@ pub(super) struct Standalone {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
     /// The quietest line to tell: error, warn, notice, info or debug
-    #[arg(long, value_name = "LEVEL", default_value = "notice", value_parser = super::severity)]
+    #[arg(long, value_name = "LEVEL", default_value = "notice")]
     log_level: Severity,
     /// Let addresses appear in logs; for debugging only
     #[arg(long)]
@@ -66,7 +66,7 @@ impl From<Standalone> for Options {
             config: args.config,
             proxy: args.proxy,
             max_connections: args.max_connections.map(|n| n as usize),
-            handshake: Duration::from_secs(args.handshake_timeout),
+            handshake: args.handshake_timeout.map(Duration::from_secs),
             dial: Duration::from_secs(args.connect_timeout),
             drain: Duration::from_secs(args.drain_timeout),
             state: args.state,

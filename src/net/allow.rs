@@ -15,8 +15,47 @@ use ipnet::IpNet;
 use super::dial::Target;
 
 /// What an operator allows; empty allows nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Allow(Vec<Rule>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allow {
+    rules: Vec<Rule>,
+    listed: Vec<Listed>,
+    denied: Vec<Listed>,
+}
+
+/// One address and the network to reach it by, word for word: how the lists of the Go runtime's validator name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    network: String,
+    target: Target,
+}
+
+impl Listed {
+    /// Reads `tcp` and `192.0.2.1:443`; none if the latter is no address.
+    pub fn new(network: &str, address: &str) -> Option<Listed> {
+        Some(Listed {
+            network: network.to_owned(),
+            target: address.parse().ok()?,
+        })
+    }
+
+    /// The case of a name and the dress of an address do not make another place of it.
+    fn names(&self, target: &Target) -> bool {
+        match (&self.target, target) {
+            (Target::Ip(own), Target::Ip(other)) => {
+                (own.ip().to_canonical(), own.port()) == (other.ip().to_canonical(), other.port())
+            }
+            (Target::Name(own, own_port), Target::Name(other, port)) => {
+                let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+                own_port == port && bare(own) == bare(other)
+            }
+            _ => false,
+        }
+    }
+
+    fn fits(&self, network: &str, target: &Target) -> bool {
+        self.network == network && self.names(target)
+    }
+}
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,16 +149,60 @@ fn is_name(text: &str) -> bool {
 impl Allow {
     /// These rules.
     pub fn new(rules: Vec<Rule>) -> Allow {
-        Allow(rules)
+        Allow {
+            rules,
+            ..Allow::default()
+        }
     }
 
-    /// Whether anything at all is allowed.
+    /// Exactly these.
+    pub fn listed(listed: Vec<Listed>) -> Allow {
+        Allow {
+            listed,
+            ..Allow::default()
+        }
+    }
+
+    /// Everything but these, this machine and its networks included.
+    pub fn all_but(denied: Vec<Listed>) -> Allow {
+        let everything = Rule {
+            host: Host::Any,
+            ports: 1..=u16::MAX,
+        };
+        Allow {
+            rules: vec![everything],
+            listed: Vec::new(),
+            denied,
+        }
+    }
+
+    /// These and those. What one of the two denies stays denied.
+    pub fn with(mut self, more: Allow) -> Allow {
+        self.rules.extend(more.rules);
+        self.listed.extend(more.listed);
+        self.denied.extend(more.denied);
+        self
+    }
+
+    /// How many rules there are, of whatever kind.
+    pub fn len(&self) -> usize {
+        self.rules.len() + self.listed.len() + self.denied.len()
+    }
+
+    /// Whether nothing at all is allowed.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.rules.is_empty() && self.listed.is_empty()
     }
 
-    /// Whether a target may be dialled, as far as it can be told before a name is resolved.
-    pub fn permits(&self, target: &Target) -> bool {
+    /// Whether a target may be dialled by a network (`tcp`, `tcp4`, `tcp6`), as far as it can be told before a name is
+    /// resolved.
+    pub fn permits(&self, network: &str, target: &Target) -> bool {
+        if self.denied.iter().any(|entry| entry.fits(network, target)) {
+            return false;
+        }
+        if self.listed.iter().any(|entry| entry.fits(network, target)) {
+            return true;
+        }
         match target {
             Target::Ip(addr) => self.permits_address(*addr),
             Target::Name(name, port) => self.permits_name(name, *port),
@@ -128,12 +211,14 @@ impl Allow {
 
     /// Whether an address that an allowed name led to may be dialled: one of the internet may, any other needs a rule.
     pub fn permits_resolved(&self, addr: SocketAddr) -> bool {
-        is_public(addr.ip()) || self.permits_address(addr)
+        let named = |entry: &Listed| entry.names(&Target::Ip(addr));
+        !self.denied.iter().any(named)
+            && (is_public(addr.ip()) || self.permits_address(addr) || self.listed.iter().any(named))
     }
 
     fn permits_name(&self, name: &str, port: u16) -> bool {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
-        self.0.iter().any(|rule| {
+        self.rules.iter().any(|rule| {
             let fits = match &rule.host {
                 Host::Any => true,
                 Host::Net(_) => false,
@@ -146,7 +231,7 @@ impl Allow {
 
     fn permits_address(&self, addr: SocketAddr) -> bool {
         let ip = addr.ip().to_canonical();
-        self.0.iter().any(|rule| {
+        self.rules.iter().any(|rule| {
             let fits = match &rule.host {
                 Host::Any => true,
                 Host::Net(net) => net.contains(&ip),
@@ -248,15 +333,15 @@ mod tests {
     #[test]
     fn nothing_is_allowed_by_default() {
         let nothing = Allow::default();
-        assert!(!nothing.permits(&ip("192.0.2.1:443")));
-        assert!(!nothing.permits(&name("example.com", 443)));
+        assert!(!nothing.permits("tcp", &ip("192.0.2.1:443")));
+        assert!(!nothing.permits("tcp", &name("example.com", 443)));
     }
 
     #[test]
     fn names_match_whole_or_by_suffix() {
         let rules = allow(&["example.com:443", "*.example.org:80-81"]);
-        assert!(rules.permits(&name("Example.COM.", 443)));
-        assert!(rules.permits(&name("a.b.example.org", 81)));
+        assert!(rules.permits("tcp", &name("Example.COM.", 443)));
+        assert!(rules.permits("tcp", &name("a.b.example.org", 81)));
         for (host, port) in [
             ("example.com", 80),
             ("notexample.com", 443),
@@ -265,10 +350,10 @@ mod tests {
             ("evilexample.org", 80),
             (".example.org", 80),
         ] {
-            assert!(!rules.permits(&name(host, port)), "{host}:{port}");
+            assert!(!rules.permits("tcp", &name(host, port)), "{host}:{port}");
         }
         assert!(
-            !rules.permits(&ip("192.0.2.1:443")),
+            !rules.permits("tcp", &ip("192.0.2.1:443")),
             "a name rule allows no address"
         );
     }
@@ -276,12 +361,12 @@ mod tests {
     #[test]
     fn addresses_match_by_block_in_every_dress() {
         let rules = allow(&["192.0.2.0/24:443", "[2001:db8::]/32:*", "198.51.100.7:1-2"]);
-        assert!(rules.permits(&ip("192.0.2.255:443")));
-        assert!(rules.permits(&ip("[::ffff:192.0.2.1]:443")));
-        assert!(rules.permits(&ip("[2001:db8::1]:9")));
-        assert!(!rules.permits(&ip("192.0.3.0:443")));
-        assert!(!rules.permits(&ip("198.51.100.8:1")));
-        assert!(!rules.permits(&ip("198.51.100.7:3")));
+        assert!(rules.permits("tcp", &ip("192.0.2.255:443")));
+        assert!(rules.permits("tcp", &ip("[::ffff:192.0.2.1]:443")));
+        assert!(rules.permits("tcp", &ip("[2001:db8::1]:9")));
+        assert!(!rules.permits("tcp", &ip("192.0.3.0:443")));
+        assert!(!rules.permits("tcp", &ip("198.51.100.8:1")));
+        assert!(!rules.permits("tcp", &ip("198.51.100.7:3")));
     }
 
     #[test]
@@ -304,6 +389,34 @@ mod tests {
         ] {
             assert!(!named.permits_resolved(addr(home)), "{home}");
         }
+    }
+
+    #[test]
+    fn lists_of_the_go_runtime_are_taken_word_by_word() {
+        let entry = |network, address| Listed::new(network, address).expect("an entry");
+        let some = Allow::listed(vec![
+            entry("tcp", "192.0.2.1:443"),
+            entry("tcp4", "example.com:80"),
+        ]);
+        assert!(some.permits("tcp", &ip("192.0.2.1:443")));
+        assert!(some.permits("tcp4", &name("EXAMPLE.com.", 80)));
+        assert!(!some.permits("tcp4", &ip("192.0.2.1:443")));
+        assert!(!some.permits("tcp", &ip("192.0.2.1:444")));
+        assert!(!some.permits("tcp", &name("a.example.com", 80)));
+        let rest = Allow::all_but(vec![
+            entry("tcp", "192.0.2.1:443"),
+            entry("udp", "192.0.2.2:1"),
+        ]);
+        assert!(!rest.permits("tcp", &ip("192.0.2.1:443")));
+        assert!(!rest.permits("tcp", &ip("[::ffff:192.0.2.1]:443")));
+        assert!(rest.permits("tcp4", &ip("192.0.2.1:443")));
+        assert!(rest.permits("tcp", &ip("192.0.2.2:1")));
+        assert!(rest.permits("tcp", &name("localhost", 1)));
+        let addr = "192.0.2.1:443".parse().expect("an address");
+        assert!(!rest.permits_resolved(addr), "by no name either");
+        let both = rest.with(allow(&["192.0.2.1:443"]));
+        assert!(!both.permits("tcp", &ip("192.0.2.1:443")));
+        assert_eq!(Listed::new("tcp", "no port"), None);
     }
 
     #[test]

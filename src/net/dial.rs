@@ -121,13 +121,19 @@ impl Dial {
         self.connect_within(target, None).await
     }
 
-    /// Connects to a target that a module chose, if the rules allow it, before and after a name is resolved.
+    /// Connects to where a module wants to go, in the words of its `water_dial`, if the rules allow it before and after a
+    /// name is resolved.
     pub async fn connect_allowed(
         &self,
-        target: &Target,
+        network: &str,
+        address: &str,
         allow: &Allow,
     ) -> Result<TcpStream, Failure> {
-        self.connect_within(target, Some(allow)).await
+        let target = normal(&Target::named_by_module(network, address)?)?;
+        if !allow.permits(network, &target) {
+            return Err(Failure::NotAllowed);
+        }
+        self.connect_within(&target, Some(allow)).await
     }
 
     async fn connect_within(
@@ -137,9 +143,6 @@ impl Dial {
     ) -> Result<TcpStream, Failure> {
         let end = Instant::now() + self.timeout;
         let target = normal(target)?;
-        if allow.is_some_and(|allow| !allow.permits(&target)) {
-            return Err(Failure::NotAllowed);
-        }
         let stream = match &self.proxy {
             // Where a name leads is the proxy's business; its network is not this machine's.
             Some(proxy) => self.through(proxy, &target, end).await?,

@@ -6,7 +6,7 @@
 //! artefact, the module is compiled again.
 
 use super::state::State;
-use crate::watm::{Host, ModuleError, Program};
+use crate::watm::{Host, Limits, ModuleError, Program};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::io;
@@ -48,13 +48,18 @@ impl Artefacts {
     }
 
     /// The program of a module, compiled only if it was not compiled before.
-    pub fn program(&self, host: &Host, wasm: &[u8]) -> Result<Program, ModuleError> {
+    pub fn program(
+        &self,
+        host: &Host,
+        wasm: &[u8],
+        limits: Limits,
+    ) -> Result<Program, ModuleError> {
         let (Some((folder, key)), Some(compatibility)) = (&self.folder, host.compatibility())
         else {
-            return host.load(&host.compile(wasm)?);
+            return host.load_with(&host.compile(wasm)?, limits);
         };
         let name = format!("{}-{compatibility}.cwasm", hex(&Sha256::digest(wasm)));
-        match open(folder, key, &name).map(|artefact| host.load(&artefact)) {
+        match open(folder, key, &name).map(|artefact| host.load_with(&artefact, limits)) {
             Some(Ok(program)) => return Ok(program),
             Some(Err(error)) => {
                 tracing::debug!("a cached module is not usable and is compiled again: it {error}")
@@ -62,7 +67,7 @@ impl Artefacts {
             None => {}
         }
         let mut artefact = host.compile(wasm)?;
-        let program = host.load(&artefact)?;
+        let program = host.load_with(&artefact, limits)?;
         artefact.extend_from_slice(&tag(key, &name, &artefact));
         if let Err(error) = folder.write(&name, &artefact) {
             unwritable(&error);

@@ -63,9 +63,15 @@ impl Conf {
         })
     }
 
-    /// Keys to announce besides the operator's own list.
-    pub fn announcing(mut self, keys: &[&str]) -> Conf {
-        self.announce.extend(keys.iter().map(|&key| key.to_owned()));
+    /// Keys to announce besides the file's own list.
+    pub fn announcing<'a>(mut self, keys: impl IntoIterator<Item = &'a str>) -> Conf {
+        self.announce.extend(keys.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Keys that arguments may replace besides the file's own list.
+    pub fn overridden_by(mut self, keys: &[String]) -> Conf {
+        self.args_override.extend_from_slice(keys);
         self
     }
 
@@ -217,12 +223,12 @@ mod tests {
     fn announced_keys_come_from_options_too() {
         let conf = Conf::new(Some(br#"{"announce":["cert"],"cert":"abc"}"#))
             .expect("good")
-            .announcing(&["key"]);
+            .announcing(["key"]);
         let conf = conf
             .with_options(args(&[("key", "k1"), ("cert", "other")]))
             .expect("good");
         assert_eq!(
-            conf.announcing(&["cert"]).announced(),
+            conf.announcing(["cert"]).announced(),
             [
                 ("cert".to_owned(), "abc".to_owned()),
                 ("key".to_owned(), "k1".to_owned())

@@ -1,14 +1,22 @@
-//! From a transport's name to its module.
+//! From a transport's name to its module, ready to be instantiated.
+//!
+//! In: what [`super::sources`] found behind the name, and a role. Out: a [`Transport`], checked, compiled and with all that
+//! its operator grants it, or one sentence that names the file.
 
 use super::artefacts::{Artefacts, MAX_ARTEFACT, unsealed};
 use super::conf::{Conf, MAX_CONF};
+use super::granted::{grants, limits};
+use super::sources::{Module, Source, Sources, gather};
 use super::state::{State, read_named, read_trusted};
 use crate::config::Config;
+use crate::config::settings::{Pin, Settings};
 use crate::error::Severity;
+use crate::net::allow::Allow;
 use crate::say;
-use crate::watm::{Grants, Host, MAX_MODULE, ModuleError, Program, Role, Settings};
+use crate::watm::{self, Grants, Host, Limits, MAX_MODULE, ModuleError, Program, Role};
+use sha2::{Digest, Sha256};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,12 +31,18 @@ pub struct Transport {
     pub name: String,
     /// Its module.
     pub program: Arc<Program>,
+    /// What it is used for.
+    pub role: Role,
     /// The operator's configuration of it.
     pub conf: Conf,
     /// What its instances are given besides: nothing, unless the operator says otherwise.
     pub grants: Grants,
+    /// Where its module may go by itself: nowhere, unless the operator says so.
+    pub allow: Arc<Allow>,
     /// The deadline of its handshake.
     pub handshake: Duration,
+    /// Whether the operator set that, so that no module may.
+    pub handshake_is_set: bool,
     /// When its failed connections are closed, if its module says so.
     pub quiet_close: Option<Duration>,
     /// What its module tells a server's clients.
@@ -45,35 +59,24 @@ pub struct Registry {
     slots: usize,
     state: State,
     artefacts: Artefacts,
-    modules: Vec<(String, PathBuf)>,
-    configs: Vec<(String, PathBuf)>,
+    sources: Sources,
 }
 
 impl Registry {
     /// Starts the wasm side, for so many connections at a time. Where it does not start, every transport
     /// says so.
     pub fn new(config: &Config, slots: usize, state: &State) -> Registry {
-        let host = Host::new(Settings::for_slots(slots));
+        let host = Host::new(watm::Settings::for_slots(slots));
         for note in host.iter().flat_map(Host::notes) {
             tracing::warn!("{note}");
         }
-        let registry = Registry {
+        Registry {
             slots: host.as_ref().map_or(slots, Host::slots),
             host: host.map_err(|failure| failure.to_string()),
             artefacts: Artefacts::open(state),
             state: state.clone(),
-            modules: config.modules.clone(),
-            configs: config.configs.clone(),
-        };
-        for (name, path) in &registry.configs {
-            if !registry.knows(name) {
-                tracing::warn!(
-                    "there is no transport {name} for --config {name}={}; is the name right?",
-                    path.display()
-                );
-            }
+            sources: gather(config),
         }
-        registry
     }
 
     /// The most connections at a time.
@@ -83,8 +86,7 @@ impl Registry {
 
     /// Whether a transport of that name exists, in whatever state.
     pub fn knows(&self, name: &str) -> bool {
-        self.modules.iter().any(|(known, _)| known == name)
-            || BUILTINS.iter().any(|&(known, _)| known == name)
+        self.sources.contains_key(name)
     }
 
     /// Says which of the transports that were asked for do not exist here: no news where others do, since tor
@@ -108,75 +110,147 @@ impl Registry {
     ///
     /// It may compile, which takes a large module seconds, on a thread for such work.
     pub async fn load(self: &Arc<Self>, name: &str, role: Role) -> Result<Transport, String> {
-        let (registry, name) = (Arc::clone(self), name.to_owned());
-        let loaded = tokio::task::spawn_blocking(move || registry.load_now(&name, role)).await;
+        self.load_first(name, &[role]).await
+    }
+
+    /// The same for the first of several roles that the module exports.
+    pub async fn load_first(
+        self: &Arc<Self>,
+        name: &str,
+        roles: &[Role],
+    ) -> Result<Transport, String> {
+        let (registry, name, roles) = (Arc::clone(self), name.to_owned(), roles.to_vec());
+        let loaded = tokio::task::spawn_blocking(move || registry.load_now(&name, &roles)).await;
         loaded.unwrap_or_else(|_| Err("its module could not be compiled".to_owned()))
     }
 
-    fn load_now(&self, name: &str, role: Role) -> Result<Transport, String> {
+    fn load_now(&self, name: &str, roles: &[Role]) -> Result<Transport, String> {
         let host = self.host.as_ref().map_err(Clone::clone)?;
-        let (program, what) = match self.modules.iter().find(|(known, _)| known == name) {
-            Some((_, path)) => (self.load_file(host, path)?, path.display().to_string()),
-            None => {
-                let (_, wasm) = BUILTINS
-                    .iter()
-                    .find(|&&(known, _)| known == name)
-                    .ok_or_else(|| format!("there is no transport {name}; name its module with --module {name}=FILE"))?;
+        let source = self.sources.get(name).ok_or_else(|| {
+            format!("there is no transport {name}; name its module with --module {name}=FILE")
+        })?;
+        let source = source.as_ref().map_err(Clone::clone)?;
+        for notice in &source.notices {
+            tracing::info!("{notice}");
+        }
+        let settings = &source.settings;
+        let limits = limits(settings);
+        let (program, what) = match &source.module {
+            Module::File(path, named) => {
+                let program = self.load_file(host, path, named, settings, limits)?;
+                (program, path.display().to_string())
+            }
+            Module::BuiltIn(wasm) => {
                 let what = format!("the built-in {name}");
-                (
-                    self.artefacts
-                        .program(host, wasm)
-                        .map_err(|error| format!("{what} {error}"))?,
-                    what,
-                )
+                check_pin(settings.sha256.as_ref(), wasm, &what)?;
+                let program = self.artefacts.program(host, wasm, limits);
+                (program.map_err(|error| format!("{what} {error}"))?, what)
             }
         };
-        program
-            .supports(role)
-            .map_err(|error| format!("{what} {error}"))?;
-        let mut conf = self.conf(name)?;
-        let built_in = !self.modules.iter().any(|(known, _)| known == name);
-        if built_in && name == "reverse" {
+        let role = first_of(roles, &program).map_err(|error| format!("{what} {error}"))?;
+        let mut conf = conf(source)?
+            .overridden_by(&settings.args_override)
+            .announcing(settings.announce());
+        if name == "reverse" && matches!(source.module, Module::BuiltIn(_)) {
             // A bridge's clients need its key; another module of that name has its own configuration.
-            conf = conf.announcing(&["key"]);
+            conf = conf.announcing(["key"]);
         }
         Ok(Transport {
             name: name.to_owned(),
             program: Arc::new(program),
+            role,
             conf,
-            grants: Grants::default(),
-            handshake: HANDSHAKE,
+            grants: grants(name, settings, limits)?,
+            allow: Arc::new(settings.allow.clone()),
+            handshake_is_set: settings.handshake_timeout.is_some(),
+            handshake: settings.handshake_timeout.map_or(HANDSHAKE, |span| span.0),
             quiet_close: None,
             announced: Vec::new(),
             state: self.state.clone(),
-            state_root: Vec::new(),
+            state_root: settings
+                .state_root
+                .iter()
+                .map(|file| file.0.clone())
+                .collect(),
         })
     }
 
-    fn load_file(&self, host: &Host, path: &Path) -> Result<Program, String> {
+    fn load_file(
+        &self,
+        host: &Host,
+        path: &Path,
+        named: &str,
+        settings: &Settings,
+        limits: Limits,
+    ) -> Result<Program, String> {
         let bad = |error: ModuleError| format!("{} {error}", path.display());
-        let unreadable = |error| unreadable(path, "--module", &error);
+        let unreadable = |error| unreadable(path, named, &error);
+        let check =
+            |bytes: &[u8]| check_pin(settings.sha256.as_ref(), bytes, &path.display().to_string());
         let bytes = read_named(path, MAX_ARTEFACT).map_err(unreadable)?;
         if Host::is_artefact(&bytes) {
             let file = read_trusted(path, MAX_ARTEFACT).map_err(unreadable)?;
+            check(&file)?;
             return unsealed(&file)
-                .and_then(|artefact| host.load(artefact))
+                .and_then(|artefact| host.load_with(artefact, limits))
                 .map_err(bad);
         }
+        check(&bytes)?;
         if bytes.len() > MAX_MODULE {
             return Err(bad(ModuleError::TooLarge(bytes.len())));
         }
-        self.artefacts.program(host, &bytes).map_err(bad)
+        self.artefacts.program(host, &bytes, limits).map_err(bad)
     }
+}
 
-    fn conf(&self, name: &str) -> Result<Conf, String> {
-        let Some((_, path)) = self.configs.iter().find(|(known, _)| known == name) else {
-            return Conf::new(None);
-        };
-        let file =
-            read_named(path, MAX_CONF).map_err(|error| unreadable(path, "--config", &error))?;
-        Conf::new(Some(&file)).map_err(|error| format!("{}: {error}", path.display()))
+fn first_of(roles: &[Role], program: &Program) -> Result<Role, ModuleError> {
+    let mut first = None;
+    for &role in roles {
+        match program.supports(role) {
+            Ok(()) => return Ok(role),
+            Err(error) => _ = first.get_or_insert(error),
+        }
     }
+    Err(first.expect("a transport is asked for in some role"))
+}
+
+fn check_pin(pin: Option<&Pin>, module: &[u8], what: &str) -> Result<(), String> {
+    let Some(Pin(wanted)) = pin else {
+        return Ok(());
+    };
+    let has: String = Sha256::digest(module)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    if has == *wanted {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} is not the module that its settings pin: sha256 is to be {wanted} and is {has}; find out who changed which"
+    ))
+}
+
+fn conf(source: &Source) -> Result<Conf, String> {
+    let settings = &source.settings;
+    let (path, named) = match (&source.conf, settings.config_file(), &settings.config) {
+        (Some(path), file, table) => {
+            if file.is_some() || table.is_some() {
+                tracing::info!(
+                    "{} takes the place of the configuration in the settings, because --config names it",
+                    path.display()
+                );
+            }
+            (path.as_path(), "--config")
+        }
+        (None, Some(path), _) => (path, "config-file"),
+        (None, None, Some(given)) => {
+            let text = serde_json::to_vec(&given.0).expect("JSON can be written");
+            return Conf::new(Some(&text));
+        }
+        (None, None, None) => return Conf::new(None),
+    };
+    let file = read_named(path, MAX_CONF).map_err(|error| unreadable(path, named, &error))?;
+    Conf::new(Some(&file)).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Why a file that an operator named cannot be read, and what to do.

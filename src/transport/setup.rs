@@ -179,7 +179,9 @@ impl Transport {
         self.grants.state = Some(Arc::new(after));
         self.grants.wire = answer.wire;
         self.announced = answer.args;
-        self.handshake = answer.handshake.unwrap_or(self.handshake);
+        if !self.handshake_is_set {
+            self.handshake = answer.handshake.unwrap_or(self.handshake);
+        }
         self.quiet_close = answer.quiet_close;
         Ok(())
     }

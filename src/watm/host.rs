@@ -157,8 +157,13 @@ impl Host {
     ///
     /// An artefact is native code. The caller vouches that nobody but this user or the operator wrote it:
     /// `transport::artefacts` checks its owner, mode and HMAC, or the owner of a file that was named.
-    #[allow(unsafe_code, reason = "loading native code that was made earlier")]
     pub fn load(&self, artefact: &[u8]) -> Result<Program, ModuleError> {
+        self.load_with(artefact, self.settings.limits)
+    }
+
+    /// The same, with limits of its own for each of its instances.
+    #[allow(unsafe_code, reason = "loading native code that was made earlier")]
+    pub fn load_with(&self, artefact: &[u8], limits: Limits) -> Result<Program, ModuleError> {
         let load = |running: &Running| {
             // SAFETY: the bytes were made by `Host::compile` and not changed since, which the caller has
             // checked; they are in memory, so nobody can change them now. wasmtime itself compares version
@@ -166,7 +171,13 @@ impl Host {
             unsafe { Module::deserialize(&running.engine, artefact) }
                 .map_err(|error| ModuleError::of_artefact(&error))
         };
+        let slot = self.settings.limits;
+        let outgrows = limits.memory > slot.memory || limits.table > slot.table;
         let (running, module) = match load(&self.main) {
+            Ok(_) if outgrows && self.main.memory == Memory::Pooled => {
+                let solo = self.solo()?;
+                (solo, load(solo)?)
+            }
             Ok(module) => (&self.main, module),
             // A pool refuses what does not fit its slots.
             Err(_) if self.main.memory == Memory::Pooled => {
@@ -184,7 +195,11 @@ impl Host {
             })
             .map_err(|error| ModuleError::of_artefact(&error))?;
         let ticker = Arc::clone(&running.ticker);
-        Program::new(&module, abi, &linker, ticker, self.settings)
+        let settings = Settings {
+            limits,
+            ..self.settings
+        };
+        Program::new(&module, abi, &linker, ticker, settings)
     }
 
     fn solo(&self) -> Result<&Running, ModuleError> {

@@ -1,8 +1,9 @@
 //! WASI preview1 for transports: all 46 functions, denied by default, over our own descriptors.
 //!
 //! In: host calls. Out: an errno each. What moves bytes is in [`io`], what waits is in [`poll`]; here are
-//! the rest: clocks, randomness, a command line, files in memory, and a polite no to everything
-//! that a transport has no business with. Nothing here touches the disk or the environment.
+//! the rest: clocks, randomness, what was granted of a command line and an environment, files in memory, and a
+//! polite no to everything that a transport has no business with. Nothing here touches the disk or the process's
+//! environment.
 
 mod files;
 mod io;
@@ -11,7 +12,7 @@ mod poll;
 
 use super::errno::Errno;
 use super::guest::Guest;
-use super::memory::{bytes, put_u32, put_u64, split};
+use super::memory::{bytes, put, put_u32, put_u64, split};
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use wasmtime::{Caller, Linker};
@@ -102,21 +103,15 @@ fn now(guest: &Guest, id: i32) -> Result<u64, Errno> {
 }
 
 fn process(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    for name in ["args_sizes_get", "environ_sizes_get"] {
-        linker.func_wrap(
-            MODULE,
-            name,
-            |mut caller: Caller<'_, Guest>, count: i32, size: i32| {
-                let (memory, _) = split(&mut caller)?;
-                Ok(code(
-                    put_u32(memory, count, 0).and_then(|()| put_u32(memory, size, 0)),
-                ))
-            },
-        )?;
-    }
-    for name in ["args_get", "environ_get"] {
-        linker.func_wrap(MODULE, name, |_: i32, _: i32| code(Ok(())))?;
-    }
+    words(linker, "args_sizes_get", "args_get", |guest| {
+        guest.argv.iter().map(|word| format!("{word}\0")).collect()
+    })?;
+    words(linker, "environ_sizes_get", "environ_get", |guest| {
+        let variables = guest.env.iter();
+        variables
+            .map(|(name, value)| format!("{name}={value}\0"))
+            .collect()
+    })?;
     linker.func_wrap(MODULE, "proc_exit", |status: i32| -> wasmtime::Result<()> {
         Err(wasmtime::Error::new(Exit(status)))
     })?;
@@ -129,5 +124,54 @@ fn process(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
             code(Ok(()))
         })
     })?;
+    Ok(())
+}
+
+/// A list of texts for the guest: how long it is, and itself. An operator wrote it, and its length is bounded.
+fn words(
+    linker: &mut Linker<Guest>,
+    sizes: &'static str,
+    get: &'static str,
+    list: fn(&Guest) -> Vec<String>,
+) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        MODULE,
+        sizes,
+        move |mut caller: Caller<'_, Guest>, count: i32, size: i32| {
+            let (memory, guest) = split(&mut caller)?;
+            let list = list(guest);
+            let bytes = list.iter().map(String::len).sum();
+            let put = put_count(memory, count, list.len());
+            Ok(code(put.and_then(|()| put_count(memory, size, bytes))))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        get,
+        move |mut caller: Caller<'_, Guest>, pointers: i32, texts: i32| {
+            let (memory, guest) = split(&mut caller)?;
+            Ok(code(put_list(memory, pointers, texts, &list(guest))))
+        },
+    )?;
+    Ok(())
+}
+
+fn put_count(memory: &mut [u8], at: i32, count: usize) -> Result<(), Errno> {
+    put_u32(
+        memory,
+        at,
+        u32::try_from(count).map_err(|_| Errno::EOVERFLOW)?,
+    )
+}
+
+fn put_list(memory: &mut [u8], pointers: i32, texts: i32, list: &[String]) -> Result<(), Errno> {
+    let (mut pointer, mut at) = (pointers.cast_unsigned(), texts.cast_unsigned());
+    for text in list {
+        put_u32(memory, pointer.cast_signed(), at)?;
+        put(memory, at.cast_signed(), text.as_bytes())?;
+        let length = u32::try_from(text.len()).map_err(|_| Errno::EOVERFLOW)?;
+        pointer = pointer.checked_add(4).ok_or(Errno::EFAULT)?;
+        at = at.checked_add(length).ok_or(Errno::EFAULT)?;
+    }
     Ok(())
 }

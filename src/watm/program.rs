@@ -42,7 +42,9 @@ pub enum ModuleError {
     #[error("is cut short or damaged; copy it again, or run `ouzel compile` again")]
     DamagedArtefact,
     /// It needs more than an instance may have.
-    #[error("asks for {asks} MiB of memory from the start, and a transport may have {may}")]
+    #[error(
+        "asks for {asks} MiB of memory from the start, and a transport may have {may}; raise memory under limits in its settings"
+    )]
     Memory {
         /// MiB.
         asks: u64,
@@ -50,7 +52,9 @@ pub enum ModuleError {
         may: u64,
     },
     /// It needs larger tables than an instance may have.
-    #[error("asks for a table of {asks} elements, and a transport may have {may}")]
+    #[error(
+        "asks for a table of {asks} elements, and a transport may have {may}; raise table under limits in its settings"
+    )]
     Table {
         /// Elements.
         asks: u64,

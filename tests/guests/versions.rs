@@ -167,9 +167,9 @@ pub(crate) fn ruled(rules: &[&str]) -> (Dial, Arc<Mutex<Vec<String>>>) {
             .push(format!("{network} {address}"));
         let allow = Arc::clone(&allow);
         Box::pin(async move {
-            let target = Target::named_by_module(&network, &address)?;
             let dial = dial::Dial::default();
-            dial.connect_allowed(&target, &allow).await.map(Io::from)
+            let connected = dial.connect_allowed(&network, &address, &allow).await;
+            connected.map(Io::from)
         })
     });
     (dial, asked)

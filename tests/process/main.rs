@@ -11,6 +11,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test says what broke by breaking")]
 
+mod configuring;
 mod dialling;
 mod ext_orport;
 mod files_opened;
