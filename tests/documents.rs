@@ -8,6 +8,7 @@
     reason = "a torrc for tor to judge has to be written somewhere"
 )]
 
+use ouzel::config::settings::{RunFile, Settings, Told};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,6 +96,53 @@ fn the_readme_explains_every_option() {
         missing.is_empty(),
         "the README does not mention {missing:?}"
     );
+}
+
+#[test]
+fn every_key_of_the_settings_is_explained_and_every_example_is_read() {
+    let page = root().join("docs/configuration.md");
+    let text = read(&page);
+    let file = Path::new("example.toml");
+    // The complaint about a key that does not exist lists those that do.
+    let complaints = [
+        RunFile::parse("x-x-x-x-x = 1", file)
+            .expect_err("no key")
+            .to_string(),
+        Settings::parse("x-x-x-x-x = 1", file)
+            .expect_err("no key")
+            .to_string(),
+        Settings::parse("limits.x-x-x-x-x = 1", file)
+            .expect_err("no key")
+            .to_string(),
+    ];
+    for complaint in complaints {
+        let (_, keys) = complaint.split_once("there are ").expect("the list");
+        for key in keys.split(", ") {
+            let row = format!("\n| `{key}` | ");
+            assert!(
+                text.contains(&row),
+                "{key} has no row in {}",
+                page.display()
+            );
+        }
+    }
+    let examples = blocks(&text, "toml");
+    assert!(examples.len() >= 2, "a run and a transport");
+    for example in examples {
+        let read = if example.starts_with("# ouzel.toml") {
+            RunFile::parse(&example, file).map(drop)
+        } else {
+            Settings::parse(&example, file).map(drop)
+        };
+        read.unwrap_or_else(|mistake| panic!("{mistake}\n{example}"));
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join("example.json");
+    for example in blocks(&text, "json") {
+        fs::write(&file, &example).expect("it can be written to");
+        let told = Told::read(&file).unwrap_or_else(|mistake| panic!("{mistake}\n{example}"));
+        assert!(told.settings.module.is_some() && told.listen.is_some());
+    }
 }
 
 #[test]

@@ -85,8 +85,14 @@ impl RunFile {
 
     /// Reads a text that lies in `file`.
     pub fn parse(text: &str, file: &Path) -> Result<RunFile, Mistake> {
-        let mut run: RunFile =
-            toml::from_str(text).map_err(|error| Mistake::of_toml(&error, text, file))?;
+        let mut run: RunFile = toml::from_str(text).map_err(|error| {
+            if text.trim_start().starts_with('{') {
+                let what = "is JSON, and the settings of a run are TOML; a module's own configuration goes after \
+                            --config NAME=FILE";
+                return Mistake::whole(what, file);
+            }
+            Mistake::of_toml(&error, text, file)
+        })?;
         let folder = folder_of(file);
         if let Some(modules) = &mut run.modules {
             *modules = folder.join(&modules);

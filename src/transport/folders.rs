@@ -123,6 +123,10 @@ fn too_many() -> io::Error {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test fills the folders that are copied"
+)]
 mod tests {
     use super::*;
 

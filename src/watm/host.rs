@@ -171,20 +171,17 @@ impl Host {
             unsafe { Module::deserialize(&running.engine, artefact) }
                 .map_err(|error| ModuleError::of_artefact(&error))
         };
-        let slot = self.settings.limits;
+        let (slot, pooled) = (self.settings.limits, self.main.memory == Memory::Pooled);
         let outgrows = limits.memory > slot.memory || limits.table > slot.table;
-        let (running, module) = match load(&self.main) {
-            Ok(_) if outgrows && self.main.memory == Memory::Pooled => {
-                let solo = self.solo()?;
-                (solo, load(solo)?)
-            }
-            Ok(module) => (&self.main, module),
+        let loaded = (!(pooled && outgrows)).then(|| load(&self.main));
+        let (running, module) = match loaded {
+            Some(Ok(module)) => (&self.main, module),
+            Some(Err(error)) if !pooled => return Err(error),
             // A pool refuses what does not fit its slots.
-            Err(_) if self.main.memory == Memory::Pooled => {
+            Some(Err(_)) | None => {
                 let solo = self.solo()?;
                 (solo, load(solo)?)
             }
-            Err(error) => return Err(error),
         };
         let abi = Abi::of(&module)?;
         let mut linker = Linker::new(&running.engine);

@@ -3,7 +3,7 @@
 use crate::tunnel::{dialer, host, listener, once, pair, program, wasm, within};
 use ouzel::error::Failure;
 use ouzel::net::allow::Allow;
-use ouzel::net::dial::{self, Target};
+use ouzel::net::dial;
 use ouzel::watm::{Abi, Connecting, Dial, Grants, Io, ModuleError, Role, Session, Stream};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -15,6 +15,7 @@ mod configuring;
 mod dialling;
 mod ext_orport;
 mod files_opened;
+mod granting;
 mod languages;
 mod methods;
 mod modules;

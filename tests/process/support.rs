@@ -2,6 +2,7 @@
 
 pub(crate) mod bytes;
 pub(crate) mod deadline;
+pub(crate) mod folder;
 pub(crate) mod lines;
 pub(crate) mod orport;
 pub(crate) mod pair;

@@ -1,3 +1,5 @@
+//! Every key, every mistake with its place, and texts that no operator would write.
+
 use super::*;
 use crate::error::Severity;
 use proptest::prelude::*;
@@ -174,6 +176,12 @@ fn a_wrong_value_is_told_with_its_place_and_what_was_expected() {
         named.to_string().starts_with("o.toml:1:") && named.to_string().contains("letters"),
         "{named}"
     );
+}
+
+#[test]
+fn a_configuration_in_the_place_of_settings_is_recognised() {
+    let told = RunFile::parse("\n{\"a\": 1}", Path::new("mine.json")).expect_err("JSON");
+    assert!(told.to_string().contains("--config NAME=FILE"), "{told}");
 }
 
 #[test]

@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::deadline::{soon, stays_pending};
+use super::pt::Pt;
+use super::socks;
 
 /// A plain ORPort.
 pub(crate) struct OrPort {
@@ -240,4 +242,14 @@ pub(crate) fn frame(command: u16, body: &[u8]) -> Vec<u8> {
 /// Sends one frame.
 pub(crate) async fn answer(stream: &mut TcpStream, command: u16, body: &[u8]) {
     stream.write_all(&frame(command, body)).await.unwrap();
+}
+
+/// Both ends of one connection through a client's transport: the application's and the network's.
+pub(crate) async fn opened(pt: &Pt, name: &str, args: &[u8]) -> (TcpStream, TcpStream) {
+    let far = OrPort::listen().await;
+    let addr = pt.method(name).await.addr;
+    let near = socks::open(addr, &far.addr.into(), args)
+        .await
+        .unwrap_or_else(|e| panic!("{e:?}\n{}", pt.story()));
+    (near, far.accept().await)
 }
