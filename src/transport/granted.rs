@@ -32,42 +32,41 @@ pub(super) fn grants(name: &str, settings: &Settings, limits: Limits) -> Result<
             given.push(what);
         }
     };
-    let allow = settings.allow.len();
     tell(
         !settings.allow.is_empty(),
-        format!("{allow} rules about where it may go"),
+        format!("rules of where to go: {}", settings.allow.len()),
     );
     tell(
         !argv.is_empty(),
-        format!("a command line of {} words", argv.len()),
+        format!("words of a command line: {}", argv.len()),
     );
     tell(
         !env.is_empty(),
-        format!("{} environment variables", env.len()),
+        format!("environment variables: {}", env.len()),
     );
     let kib = bytes.div_ceil(1 << 10);
     tell(
         !folders.is_empty(),
         format!(
-            "copies of {} folders ({files} files, {kib} KiB)",
+            "copied folders: {} (files: {files}, {kib} KiB)",
             folders.len()
         ),
     );
     tell(
         limits.memory > default.memory,
-        format!("{} MiB of memory", limits.memory >> 20),
+        format!("memory: {} MiB", limits.memory >> 20),
     );
     tell(
         limits.table > default.table,
-        format!("tables of {} elements", limits.table),
+        format!("table elements: {}", limits.table),
     );
     let roots = &settings.state_root;
     tell(
         !roots.is_empty(),
-        format!("{} files of the state directory", roots.len()),
+        format!("files in the state directory itself: {}", roots.len()),
     );
     if !given.is_empty() {
-        tracing::info!("{name} is given more than others: {}", given.join(", "));
+        tracing::info!("{name} is granted more than others; {}", given.join(", "));
     }
     let env = env
         .iter()

@@ -1,9 +1,10 @@
 //! Sends what its operator granted it to the network before anything else: its command line, then its
 //! environment, each as two numbers (big endian: how many texts, how many bytes) and the texts with a
-//! NUL behind each, in the order of their pointers. After that it passes bytes as they are.
+//! NUL behind each, in the order of their pointers; then the file `inner/greeting` of the folder `/data`,
+//! its length first (all ones if there is none). After that it passes bytes as they are.
 #![cfg_attr(target_family = "wasm", no_std)]
 
-use watm_sdk::{Conn, Errno};
+use watm_sdk::{Conn, Errno, Folder};
 use watm_test_guests::relay::relay;
 use watm_test_guests::{BUFFER, Behaviour, Conns, Guest};
 
@@ -11,7 +12,15 @@ struct Granted;
 
 impl Behaviour for Granted {
     fn handshake(outer: Conn) -> Result<(), Errno> {
-        host::tell(outer)
+        host::tell(outer)?;
+        let mut space = [0; 256];
+        let read = match Folder::find(b"/data") {
+            Some(folder) => folder.read(b"inner/greeting", &mut space)?,
+            None => None,
+        };
+        let length = read.map_or(u32::MAX, |length| length as u32);
+        outer.write_all(&length.to_be_bytes())?;
+        outer.write_all(&space[..read.unwrap_or(0)])
     }
 
     fn work(conns: Conns, _: &mut [u8; BUFFER]) -> Result<(), Errno> {
