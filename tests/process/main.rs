@@ -14,6 +14,7 @@
 mod dialling;
 mod ext_orport;
 mod files_opened;
+mod inspecting;
 mod languages;
 mod methods;
 mod modules;
