@@ -58,6 +58,10 @@ enum Command {
     Relay(Standalone),
     /// Compile a module ahead of time, for builds and machines that cannot
     Compile(tools::compile::Options),
+    /// Say whether modules can be used: one line each; exit status 0 if all of them can, 1 if not
+    Validate(tools::validate::Options),
+    /// Tell what a module is, what it asks for and why it would be refused; exit status 1 if it cannot be read
+    Inspect(tools::inspect::Options),
 }
 
 #[derive(Debug, clap::Args)]
@@ -193,6 +197,10 @@ pub fn main() -> ExitCode {
         Some(Command::Listen(args)) => alone(Job::Listen, args),
         Some(Command::Relay(args)) => alone(Job::Relay, args),
         Some(Command::Compile(options)) => finish(tools::compile::run(&options)),
+        Some(Command::Validate(options)) => answer(
+            runtime(None).and_then(|runtime| runtime.block_on(tools::validate::run(&options))),
+        ),
+        Some(Command::Inspect(options)) => answer(tools::inspect::run(&options)),
         None if !managed => by_hand(),
         None => under_a_parent(cli.run, &variable),
     }
@@ -239,6 +247,15 @@ fn runtime(threads: Option<usize>) -> anyhow::Result<Runtime> {
 fn finish(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+/// The exit status of a question: yes, or no.
+fn answer(result: anyhow::Result<bool>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => failed(&error),
     }
 }

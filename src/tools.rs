@@ -2,4 +2,8 @@
 
 pub mod compile;
 pub mod demo;
+pub mod inspect;
 pub mod parent;
+mod shown;
+pub mod validate;
+mod verdict;

@@ -49,6 +49,8 @@ fn every_option_of_ouzel_in_the_documents_exists() {
         &["demo", "--help"],
         &["dial", "--help"],
         &["compile", "--help"],
+        &["validate", "--help"],
+        &["inspect", "--help"],
     ]
     .iter()
     .flat_map(|arguments| options(&help(arguments)))

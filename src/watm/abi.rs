@@ -1,15 +1,21 @@
 //! The ABIs that modules speak: which one, and what its exports are called.
 //!
-//! In: a module's exports. Out: an [`Abi`], or the reason why nobody here can run it. WATM v0 and v1 have the same shape
+//! In: a module's outline. Out: an [`Abi`], or the reasons why nobody here can run it. WATM v0 and v1 have the same shape
 //! (initialise, play a role, take the control pipe, work), so that one session runs both; what differs is here, in
 //! [`super::v0`] and in [`super::v1`].
 
 use std::fmt;
 
 use super::errno::Errno;
+use super::outline::{Item, Outline};
 use super::program::ModuleError;
 use super::{v0, v1};
-use wasmtime::{ExternType, FuncType, Module, ValType};
+
+/// The marker of water-rs' own preview of v1.
+pub(super) const PREVIEW_MARKER: &str = "_water_v1";
+/// Two exports that only the unreleased draft of a final v1 has.
+pub(super) const FINAL_USERPIPE: &str = "watm_userpipe_v1";
+pub(super) const FINAL_LASTERROR: &str = "watm_lasterror_v1";
 
 /// A version of the WATM specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +29,9 @@ pub enum Abi {
     /// `watm_*_v1`.
     V1,
 }
+
+/// Markers of drafts from before v0 was released, in Go's and in water-rs' repositories.
+pub(super) const DRAFTS: [&str; 4] = ["_v0", "_v0plus", "V1", "_version"];
 
 /// What is asked of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,53 +83,119 @@ impl fmt::Display for Abi {
     }
 }
 
-impl Abi {
-    /// Which ABI the module speaks, with all mandatory exports there and of the right type.
-    pub(super) fn of(module: &Module) -> Result<Abi, ModuleError> {
-        let has = |name: &str| module.get_export(name).is_some();
-        if has("_water_v1") {
-            return Err(ModuleError::Abi(
-                "speaks water-rs' own preview of v1 (_water_v1), which is no WATM v1; ask its author for a v1 build",
-            ));
+/// What a module's exports say that it speaks, whether or not it does so correctly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// A released version of WATM.
+    Watm(Abi),
+    /// The unreleased draft of a final v1, with the names of v1 and other types.
+    FinalDraft,
+    /// water-rs' own preview of v1.
+    Preview,
+    /// A draft from before v0 was released.
+    EarlyDraft,
+    /// None that anybody knows.
+    Unknown,
+}
+
+impl Dialect {
+    /// Reads it from the names that a module exports.
+    pub fn of(outline: &Outline<'_>) -> Dialect {
+        let has = |name: &str| outline.export(name).is_some();
+        let accept_takes_nothing =
+            matches!(outline.export(v1::ACCEPT), Some(Item::Func(ty)) if ty.starts_with("()"));
+        if has(PREVIEW_MARKER) {
+            Dialect::Preview
+        } else if has(FINAL_USERPIPE) || has(FINAL_LASTERROR) || accept_takes_nothing {
+            Dialect::FinalDraft
+        } else if let Some(marker) = outline.export(v0::MARKER) {
+            Dialect::Watm(Abi::V0 {
+                own_errors: !matches!(marker, Item::Func(_)),
+            })
+        } else if v1::EXPORTS.into_iter().any(has) {
+            Dialect::Watm(Abi::V1)
+        } else if v0::EXPORTS.into_iter().any(has) {
+            Dialect::Unknown
+        } else if DRAFTS.into_iter().any(has) {
+            Dialect::EarlyDraft
+        } else {
+            Dialect::Unknown
         }
-        let accept_takes_nothing = module
-            .get_export(v1::ACCEPT)
-            .is_some_and(|export| export.func().is_some_and(|f| f.params().len() == 0));
-        if has("watm_userpipe_v1") || has("watm_lasterror_v1") || accept_takes_nothing {
-            return Err(ModuleError::Abi(
-                "speaks the unreleased draft of a final v1 (watm_userpipe_v1 and its like); ask its author for a build \
-                 against the released v1",
-            ));
-        }
-        let abi = match module.get_export(v0::MARKER) {
-            Some(marker) => Abi::V0 {
-                own_errors: marker.func().is_none(),
-            },
-            None => Abi::V1,
-        };
-        abi.check(module)?;
-        Ok(abi)
     }
 
-    fn check(self, module: &Module) -> Result<(), ModuleError> {
-        for name in [self.init(), self.worker(), self.cancel()] {
-            if module.get_export(name).is_none() {
-                return Err(ModuleError::MissingExport(name));
-            }
+    /// The ABI to hold a module against: what speaks none is told what v1 wants.
+    pub fn abi(self) -> Result<Abi, ModuleError> {
+        match self {
+            Dialect::Watm(abi) => Ok(abi),
+            Dialect::Unknown => Ok(Abi::V1),
+            Dialect::Preview => Err(ModuleError::Abi(
+                "speaks water-rs' own preview of v1 (_water_v1), which is no WATM v1; ask its author for a v1 build",
+            )),
+            Dialect::EarlyDraft => Err(ModuleError::Abi(
+                "speaks a draft of WATM from before v0 was released (_v0, _v0plus, V1 or _version); ask its author for a \
+                 v1 build",
+            )),
+            Dialect::FinalDraft => Err(ModuleError::Abi(
+                "speaks the unreleased draft of a final v1 (watm_userpipe_v1 and its like); ask its author for a build \
+                 against the released v1",
+            )),
         }
+    }
+}
+
+impl Abi {
+    /// What is missing among a module's exports, or is of another type than it has to be.
+    pub(super) fn faults(self, outline: &Outline<'_>) -> impl Iterator<Item = ModuleError> {
+        const NOTHING: &str = "() -> (i32)";
+        const FD: &str = "(i32) -> (i32)";
+        let mandatory = [
+            (self.init(), NOTHING),
+            (self.worker(), NOTHING),
+            (self.cancel(), FD),
+        ];
+        let missing: Vec<_> = mandatory
+            .iter()
+            .filter(|(name, _)| outline.export(name).is_none())
+            .map(|(name, _)| ModuleError::MissingExport(name))
+            .collect();
         let roles = Role::ALL.into_iter().filter_map(|role| self.role(role));
-        for (name, params) in [(self.init(), 0), (self.worker(), 0), (self.cancel(), 1)]
-            .into_iter()
-            .chain(roles.map(|name| (name, usize::from(self.takes_inner(name)))))
-            .chain([(SETUP, 2)])
-        {
-            if let Some(export) = module.get_export(name) {
-                check_export(name, &export, params)?;
+        let roles = roles.map(|name| (name, if self.takes_inner(name) { FD } else { NOTHING }));
+        let start = outline.start().map(|name| (name, "() -> ()"));
+        let functions = mandatory.into_iter().chain(roles).chain(start);
+        let mut wrong = Vec::new();
+        for (name, ty) in functions.chain([(SETUP, "(i32, i32) -> (i32)")]) {
+            match outline.export(name) {
+                Some(Item::Func(found)) if **found != *ty => {
+                    wrong.push(ModuleError::BadExport(name, found.to_string()));
+                }
+                Some(Item::Memory | Item::Other(_)) => {
+                    wrong.push(ModuleError::BadExport(name, "it is no function".to_owned()));
+                }
+                Some(Item::Func(_)) | None => {}
             }
         }
-        match module.get_export("memory") {
-            Some(ExternType::Memory(_)) => Ok(()),
-            _ => Err(ModuleError::MissingExport("memory")),
+        let memory = match outline.export("memory") {
+            Some(Item::Memory) => None,
+            _ => Some(ModuleError::MissingExport("memory")),
+        };
+        missing.into_iter().chain(wrong).chain(memory)
+    }
+
+    /// The roles that a module exports.
+    pub fn roles(self, outline: &Outline<'_>) -> Vec<Role> {
+        let exported = |role: &Role| {
+            self.role(*role)
+                .is_some_and(|name| outline.export(name).is_some())
+        };
+        Role::ALL.into_iter().filter(exported).collect()
+    }
+
+    /// Whether a module with these roles can be used in this one.
+    pub fn demand(self, roles: &[Role], role: Role) -> Result<(), ModuleError> {
+        match self.role(role) {
+            Some(_) if roles.contains(&role) => Ok(()),
+            Some(export) => Err(ModuleError::Role(role.word(), export)),
+            None => Err(ModuleError::NoSuchRole(role.word(), self)),
         }
     }
 
@@ -133,7 +208,7 @@ impl Abi {
     }
 
     /// The export of a role, if the version has it.
-    pub(super) fn role(self, role: Role) -> Option<&'static str> {
+    pub fn role(self, role: Role) -> Option<&'static str> {
         match (self, role) {
             (Abi::V0 { .. }, Role::Dialer) => Some(v0::DIAL),
             (Abi::V0 { .. }, Role::FixedDialer) => None,
@@ -180,30 +255,4 @@ impl Abi {
             _ => errno.to_string(),
         }
     }
-}
-
-fn check_export(name: &'static str, export: &ExternType, params: usize) -> Result<(), ModuleError> {
-    let Some(found) = export.func() else {
-        return Err(ModuleError::BadExport(name, "it is no function".to_owned()));
-    };
-    let i32s = |mut types: Box<dyn Iterator<Item = ValType> + '_>| {
-        types.all(|ty| matches!(ty, ValType::I32))
-    };
-    let fits = found.params().len() == params
-        && found.results().len() == 1
-        && i32s(Box::new(found.params()))
-        && i32s(Box::new(found.results()));
-    if fits {
-        Ok(())
-    } else {
-        Err(ModuleError::BadExport(name, describe(found)))
-    }
-}
-
-/// A function's type in text.
-pub(super) fn describe(found: &FuncType) -> String {
-    let list = |types: Vec<String>| types.join(", ");
-    let params = list(found.params().map(|ty| ty.to_string()).collect());
-    let results = list(found.results().map(|ty| ty.to_string()).collect());
-    format!("({params}) -> ({results})")
 }

@@ -4,10 +4,12 @@
 //! wrong is answered by a slower engine rather than by none: without the address space for a pool, memories
 //! come from the heap; where code cannot be made at run time, Pulley interprets it.
 
-use super::abi::Abi;
+use super::abi::{Abi, Dialect};
 use super::engine::{self, Memory};
-use super::guest::Limits;
-use super::program::{ModuleError, Program};
+use super::faults::faults;
+use super::guest::{Guest, Limits};
+use super::outline::Outline;
+use super::program::{self, ModuleError, Program};
 use super::ticker::Ticker;
 use super::{preview1, v0, v1};
 use crate::error::Failure;
@@ -132,7 +134,7 @@ impl Host {
 
     /// Compiles a module to an artefact that [`Host::load`] takes.
     pub fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, ModuleError> {
-        super::program::check_bytes(wasm)?;
+        program::check_bytes(wasm)?;
         #[cfg(feature = "compile")]
         {
             self.main
@@ -183,20 +185,38 @@ impl Host {
                 (solo, load(solo)?)
             }
         };
-        let abi = Abi::of(&module)?;
-        let mut linker = Linker::new(&running.engine);
-        preview1::link(&mut linker)
-            .and_then(|()| match abi {
-                Abi::V0 { .. } => v0::link(&mut linker),
-                Abi::V1 => v1::link(&mut linker),
-            })
-            .map_err(|error| ModuleError::of_artefact(&error))?;
+        let abi = Dialect::of(&Outline::of(&module)).abi()?;
+        let linker = linker(&running.engine, abi)?;
         let ticker = Arc::clone(&running.ticker);
         let settings = Settings {
             limits,
             ..self.settings
         };
         Program::new(&module, abi, &linker, ticker, settings)
+    }
+
+    /// Whether the bytes are wasm as this host runs it, every function's body included; quicker than compiling, and possible
+    /// without a compiler.
+    pub fn validate(&self, wasm: &[u8]) -> Result<(), ModuleError> {
+        program::check_bytes(wasm)?;
+        Module::validate(&self.main.engine, wasm).map_err(|error| ModuleError::of_compile(&error))
+    }
+
+    /// Everything for which a module of this outline is not run, at most so many of them.
+    pub fn faults(&self, outline: &Outline<'_>, most: usize) -> Vec<ModuleError> {
+        let engine = &self.main.engine;
+        let dialect = Dialect::of(outline);
+        // What speaks nothing lacks everything, and once is enough.
+        let most = if dialect == Dialect::Unknown { 1 } else { most };
+        let linked = dialect
+            .abi()
+            .and_then(|abi| Ok((abi, linker(engine, abi)?)));
+        match linked {
+            Ok((abi, linker)) => faults(outline, abi, &linker, engine, self.settings.limits)
+                .take(most)
+                .collect(),
+            Err(error) => vec![error],
+        }
     }
 
     fn solo(&self) -> Result<&Running, ModuleError> {
@@ -206,6 +226,18 @@ impl Host {
         solo.as_ref()
             .map_err(|failure| ModuleError::NoEngine(failure.to_string()))
     }
+}
+
+/// What a module of this version may import.
+fn linker(engine: &Engine, abi: Abi) -> Result<Linker<Guest>, ModuleError> {
+    let mut linker = Linker::new(engine);
+    preview1::link(&mut linker)
+        .and_then(|()| match abi {
+            Abi::V0 { .. } => v0::link(&mut linker),
+            Abi::V1 => v1::link(&mut linker),
+        })
+        .map_err(|error| ModuleError::of_artefact(&error))?;
+    Ok(linker)
 }
 
 fn cannot_start(error: impl std::fmt::Display) -> Failure {

@@ -3,12 +3,12 @@
 //! In: an artefact. Out: a [`Program`], or one sentence that says what is wrong with the module and what to
 //! do about it.
 
-use super::abi::{Abi, Role, SETUP};
-use super::grants::Grants;
-use super::guest::{Guest, Limits};
+use super::abi::{Abi, Role};
+use super::faults::faults;
+use super::guest::Guest;
 use super::host::Settings;
+use super::outline::{Outline, printable_within};
 use super::ticker::Ticker;
-use super::world::World;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use wasmtime::{Engine, InstancePre, Linker, Module};
@@ -96,12 +96,41 @@ pub enum ModuleError {
     /// Its version of WATM does not know the role.
     #[error("cannot be used as a {0}: {1} has no such role; ask its author for a v1 build")]
     NoSuchRole(&'static str, Abi),
+    /// It exports what every module has to, and no role.
+    #[error("plays no role: it exports none of {0}; build it with the role that it is written for")]
+    NoRole(&'static str),
 }
 
 impl ModuleError {
-    #[cfg(feature = "compile")]
+    /// A short, stable word for programs.
+    pub fn label(&self) -> &'static str {
+        match self {
+            ModuleError::NotWasm => "not-wasm",
+            ModuleError::TooLarge(_) => "too-large",
+            ModuleError::Invalid(_) => "damaged",
+            ModuleError::Compile(_) => "feature",
+            ModuleError::CannotCompile => "no-compiler",
+            ModuleError::DamagedArtefact => "damaged-artefact",
+            ModuleError::Memory { .. } => "memory",
+            ModuleError::Table { .. } => "table",
+            ModuleError::Artefact(_) => "foreign-artefact",
+            ModuleError::NoEngine(_) => "no-engine",
+            ModuleError::Abi(_) => "other-abi",
+            ModuleError::MissingExport(_) => "missing-export",
+            ModuleError::BadExport(..) => "export-type",
+            ModuleError::UnknownImport(_) => "unknown-import",
+            ModuleError::BadImport(_) => "import-type",
+            ModuleError::Role(..) | ModuleError::NoSuchRole(..) => "role",
+            ModuleError::NoRole(_) => "no-role",
+        }
+    }
+
     pub(super) fn of_compile(error: &wasmtime::Error) -> Self {
         let text = one_line(error);
+        // A proposal that is switched off is told with an offset, too.
+        if text.contains("enabled") || text.contains("disabled") {
+            return ModuleError::Compile(text);
+        }
         if text.contains("unexpected end")
             || text.contains("magic")
             || text.contains("malformed")
@@ -125,12 +154,9 @@ fn one_line(error: &wasmtime::Error) -> String {
         let separator = if text.is_empty() { "" } else { ": " };
         let _ = write!(text, "{separator}{cause}");
     }
-    text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((at, _)) = text.char_indices().nth(240) {
-        text.truncate(at);
-        text.push_str("...");
-    }
-    text
+    let words: Vec<&str> = text.split_whitespace().collect();
+    // What is wrong with a module is told in its own words, too.
+    printable_within(&words.join(" "), 240)
 }
 
 /// The checks that need no compiler.
@@ -169,17 +195,15 @@ impl Program {
         ticker: Arc<Ticker>,
         settings: Settings,
     ) -> Result<Program, ModuleError> {
-        check_needs(module, settings.limits)?;
-        check_imports(module, linker)?;
+        let outline = Outline::of(module);
+        if let Some(fault) = faults(&outline, abi, linker, module.engine(), settings.limits).next()
+        {
+            return Err(fault);
+        }
         let pre = linker
             .instantiate_pre(module)
             .map_err(|error| ModuleError::BadImport(one_line(&error)))?;
-        let has = |name: &str| module.get_export(name).is_some();
-        let start = ["_initialize", "_start"].into_iter().find(|name| has(name));
-        let roles = Role::ALL
-            .into_iter()
-            .filter(|role| abi.role(*role).is_some_and(has))
-            .collect();
+        let (start, roles) = (outline.start(), abi.roles(&outline));
         Ok(Program {
             pre,
             ticker,
@@ -187,18 +211,14 @@ impl Program {
             start,
             abi,
             roles,
-            has_set_up: has(SETUP),
+            has_set_up: outline.has_setup(),
         })
     }
 
     /// Whether the module says it can play the role. Only running it shows whether it does: SDKs export
     /// every role and answer EPERM to those that no transport was written for.
     pub fn supports(&self, role: Role) -> Result<(), ModuleError> {
-        match self.abi.role(role) {
-            Some(_) if self.roles.contains(&role) => Ok(()),
-            Some(export) => Err(ModuleError::Role(role.word(), export)),
-            None => Err(ModuleError::NoSuchRole(role.word(), self.abi)),
-        }
+        self.abi.demand(&self.roles, role)
     }
 
     /// The version of WATM that the module speaks.
@@ -219,37 +239,4 @@ impl Program {
     pub(super) fn engine(&self) -> &Engine {
         self.pre.module().engine()
     }
-}
-
-fn check_needs(module: &Module, limits: Limits) -> Result<(), ModuleError> {
-    let needs = module.resources_required();
-    let memory = needs.max_initial_memory_size.unwrap_or(0);
-    if memory > limits.memory as u64 {
-        let (asks, may) = (memory >> 20, (limits.memory >> 20) as u64);
-        return Err(ModuleError::Memory { asks, may });
-    }
-    let asks = needs.max_initial_table_size.unwrap_or(0);
-    if asks > limits.table as u64 {
-        let may = limits.table as u64;
-        return Err(ModuleError::Table { asks, may });
-    }
-    Ok(())
-}
-
-fn check_imports(module: &Module, linker: &Linker<Guest>) -> Result<(), ModuleError> {
-    // Only the names: the store is needed to look an import up, and is thrown away.
-    let mut store = wasmtime::Store::new(
-        module.engine(),
-        Guest::new(Grants::default(), World::default(), Limits::default()),
-    );
-    for import in module.imports() {
-        if linker.get_by_import(&mut store, &import).is_none() {
-            return Err(ModuleError::UnknownImport(format!(
-                "{}.{}",
-                import.module(),
-                import.name()
-            )));
-        }
-    }
-    Ok(())
 }

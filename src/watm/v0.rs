@@ -18,6 +18,9 @@ pub(super) const ASSOCIATE: &str = "_water_associate";
 pub(super) const CANCEL_WITH: &str = "_water_cancel_with";
 pub(super) const WORKER: &str = "_water_worker";
 
+/// All of them.
+pub(super) const EXPORTS: [&str; 7] = [MARKER, INIT, DIAL, ACCEPT, ASSOCIATE, CANCEL_WITH, WORKER];
+
 /// Defines the host calls of v0.
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap_async(

@@ -22,6 +22,9 @@ pub(super) const DIAL_FIXED: &str = "watm_dial_fixed_v1";
 pub(super) const ACCEPT: &str = "watm_accept_v1";
 pub(super) const ASSOCIATE: &str = "watm_associate_v1";
 
+/// All of them.
+pub(super) const EXPORTS: [&str; 7] = [INIT, CTRLPIPE, START, DIAL, DIAL_FIXED, ACCEPT, ASSOCIATE];
+
 /// The longest network or address that a guest may name, as on the Go runtime.
 const MAX_NAME: usize = 256;
 

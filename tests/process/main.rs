@@ -16,6 +16,7 @@ mod dialling;
 mod ext_orport;
 mod files_opened;
 mod granting;
+mod inspecting;
 mod languages;
 mod methods;
 mod modules;
