@@ -217,9 +217,12 @@ impl Program {
     }
 }
 
+/// What a memory's size is counted in.
+const PAGE: u64 = 64 << 10;
+
 fn check_needs(module: &Module, limits: Limits) -> Result<(), ModuleError> {
     let needs = module.resources_required();
-    let memory = needs.max_initial_memory_size.unwrap_or(0);
+    let memory = needs.max_initial_memory_size.unwrap_or(0) * PAGE;
     if memory > limits.memory as u64 {
         let (asks, may) = (memory >> 20, (limits.memory >> 20) as u64);
         return Err(ModuleError::Memory { asks, may });
