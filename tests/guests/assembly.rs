@@ -8,23 +8,27 @@ use std::path::{Path, PathBuf};
 
 /// The module of that name, if there is a file for it.
 pub(crate) fn assemble(name: &str) -> Option<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("watm/test-guests");
-    let path = folder.join("wat").join(format!("{name}.wat"));
+    let path = folder().join("wat").join(format!("{name}.wat"));
     if !path.exists() {
         return None;
     }
-    let text = read(&path);
-    let forms = forms(&text);
+    Some(module_of(&read(&path)))
+}
+
+/// The module of a guest's text.
+pub(crate) fn module_of(text: &str) -> Vec<u8> {
+    let forms = forms(text);
     let whole = matches!(forms[..], [form] if starts(form, "module") || starts(form, "component"));
     let module = if whole {
-        text
+        text.to_owned()
     } else {
-        let frame = read(&folder.join("frame.wat"));
-        complete(&forms, &frame)
+        complete(&forms, &read(&folder().join("frame.wat")))
     };
-    let bytes =
-        wat::parse_str(&module).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    Some(bytes)
+    wat::parse_str(&module).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("watm/test-guests")
 }
 
 fn read(path: &PathBuf) -> String {

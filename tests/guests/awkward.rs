@@ -1,7 +1,8 @@
 //! Guests whose point takes more than a fate to see: what they answer, what they dial, what they leave unread.
 
+use crate::assembly::module_of;
 use crate::fate::{Fate, face};
-use crate::tunnel::{dialer, pair, program, within};
+use crate::tunnel::{dialer, host, pair, program, within};
 use crate::versions::ruled;
 use ouzel::error::Failure;
 use ouzel::watm::{Connect, Grants, Role, Session, Stream};
@@ -136,4 +137,29 @@ pub(crate) async fn a_guest_that_never_reads_holds_the_sender() {
         run.await.expect("no panic").result.expect("it ended well");
     })
     .await;
+}
+
+/// Calls in a row meet no loop, and so no epoch; others on the thread get their turn all the same.
+#[tokio::test]
+async fn a_long_row_of_calls_lets_others_in() {
+    const CALLS: usize = 200;
+    let row = "(drop (call $random_get (i32.const 0) (i32.const 65536)))".repeat(CALLS);
+    let source = format!("(func $init (result i32) {row} (i32.const 0))");
+    let artefact = host()
+        .compile(&module_of(&source))
+        .expect("the guest compiles");
+    let program = Arc::new(host().load(&artefact).expect("the guest loads"));
+    let turns = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&turns);
+    let neighbour = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let made = within("the row", Session::new(&program, Grants::default())).await;
+    made.map(drop).expect("an instance");
+    neighbour.abort();
+    let turns = turns.load(Ordering::Relaxed);
+    assert!(turns as usize >= CALLS, "only {turns} turns of a neighbour");
 }

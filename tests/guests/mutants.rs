@@ -210,7 +210,7 @@ fn mutated_modules_hurt_nobody() {
             ended.expect("no panic");
         }
         let ran = RAN.load(Ordering::Relaxed);
-        println!("{ran} of {} mutants ran", cases());
+        eprintln!("{ran} of {} mutants ran", cases());
         assert!(ran > CASES / 20, "only {ran} mutants were modules");
     });
 }
