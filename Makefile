@@ -68,4 +68,5 @@ nightly: ## the long things: many more random cases, the whole benchmark, securi
 	PROPTEST_CASES=20000 $(SEARCH) RUST_TEST_THREADS=4 $(CARGO) test --release --locked --workspace --no-fail-fast
 	$(CARGO) bench --locked --bench load
 	$(CARGO) bench --locked --bench alone
+	$(CARGO) bench --locked --bench neighbours
 	target/tools/bin/cargo-deny --locked check advisories

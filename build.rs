@@ -1,9 +1,12 @@
-//! Embeds the built-in transports.
+//! Embeds the built-in transports, and lists the test guests.
 //!
 //! In: the committed `watm/dist/*.wasm`, or the folder that `OUZEL_WASM_DIR` names (relative to this package), for
-//! packagers who build the guests themselves. Out: `OUT_DIR/builtins.rs` with the constant `BUILTINS`. Goes wrong: a
-//! file that is missing or is no WebAssembly module stops the build, and the message says what to do.
+//! packagers who build the guests themselves; the names of the test guests. Out: `OUT_DIR/builtins.rs` with the
+//! constant `BUILTINS`; `OUT_DIR/guests.rs` with an enum of the guests, by which a test guest without a test does not
+//! compile. Goes wrong: a file that is missing or is no WebAssembly module stops the build, and the message says what to
+//! do; without the folders of the test guests the enum is empty.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -13,18 +16,20 @@ const NAMES: [&str; 2] = ["plain", "reverse"];
 /// How every core WebAssembly module begins: the magic and version 1.
 const HEADER: &[u8] = b"\0asm\x01\0\0\0";
 
+/// Where test guests lie, and how their files end.
+const GUESTS: [(&str, &str); 2] = [
+    ("watm/dist/test-guests", "wasm"),
+    ("watm/test-guests/wat", "wat"),
+];
+
 fn main() {
     println!("cargo::rerun-if-env-changed=OUZEL_WASM_DIR");
     println!("cargo::rerun-if-changed=build.rs");
-    if let Err(problem) = embed() {
+    if let Err(problem) = embed().and_then(|()| list_guests()) {
         println!("cargo::error={problem}");
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a build script has OUT_DIR to itself"
-)]
 fn embed() -> Result<(), String> {
     let root = folder("CARGO_MANIFEST_DIR")?;
     let chosen = env::var_os("OUZEL_WASM_DIR").filter(|value| !value.is_empty());
@@ -42,11 +47,66 @@ fn embed() -> Result<(), String> {
         println!("cargo::rerun-if-changed={}", text(&file)?);
     }
 
-    let out = folder("OUT_DIR")?.join("builtins.rs");
     let code = format!(
         "/// The built-in transports: a name, and the module as its author's compiler wrote it.\n\
          pub const BUILTINS: &[(&str, &[u8])] = &[\n{entries}];\n"
     );
+    write("builtins.rs", &code)
+}
+
+/// Makes `enum Guest` of the names of the test guests' files.
+fn list_guests() -> Result<(), String> {
+    let root = folder("CARGO_MANIFEST_DIR")?;
+    let mut names = BTreeSet::new();
+    for (folder, extension) in GUESTS {
+        println!("cargo::rerun-if-changed={folder}");
+        let Ok(files) = fs::read_dir(root.join(folder)) else {
+            continue;
+        };
+        for file in files.flatten() {
+            let path = file.path();
+            if path.extension().is_some_and(|found| found == extension) {
+                names.insert(
+                    text(&path.with_extension(""))?
+                        .rsplit('/')
+                        .next()
+                        .map(str::to_owned),
+                );
+            }
+        }
+    }
+    let (mut variants, mut arms, mut all) = (String::new(), String::new(), String::new());
+    for name in names.into_iter().flatten() {
+        let variant: String = name.split('_').map(capitalised).collect();
+        variants.push_str(&format!("    /// `{name}`.\n    {variant},\n"));
+        arms.push_str(&format!("            Guest::{variant} => {name:?},\n"));
+        all.push_str(&format!("        Guest::{variant},\n"));
+    }
+    let code = format!(
+        "/// Every test guest.\n\
+         #[derive(Clone, Copy, PartialEq, Eq, Debug)]\n\
+         pub(crate) enum Guest {{\n{variants}}}\n\n\
+         impl Guest {{\n    \
+             /// All of them.\n    \
+             pub(crate) const ALL: &[Guest] = &[\n{all}    ];\n\n    \
+             /// What its file is called, without the ending.\n    \
+             pub(crate) const fn name(self) -> &'static str {{\n        match self {{\n{arms}        }}\n    }}\n\
+         }}\n"
+    );
+    write("guests.rs", &code)
+}
+
+fn capitalised(word: &str) -> String {
+    let (first, rest) = word.split_at(word.len().min(1));
+    first.to_ascii_uppercase() + rest
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a build script has OUT_DIR to itself"
+)]
+fn write(name: &str, code: &str) -> Result<(), String> {
+    let out = folder("OUT_DIR")?.join(name);
     // An unchanged file keeps its time stamp, so a rerun of this script does not recompile the crate.
     if fs::read(&out).is_ok_and(|old| old == code.as_bytes()) {
         return Ok(());

@@ -75,6 +75,8 @@ pub(super) struct Guest {
     pub(super) accepted_at: Option<usize>,
     /// Where the connection is that the guest had dialled.
     pub(super) dialled_at: Option<usize>,
+    /// Dials that failed.
+    pub(super) refusals: u32,
     /// Why a host call failed, in more words than an errno has.
     pub(super) failure: Option<Failure>,
     pub(super) limits: StoreLimits,
@@ -114,6 +116,7 @@ impl Guest {
             accepted: None,
             accepted_at: None,
             dialled_at: None,
+            refusals: 0,
             failure: None,
             limits: StoreLimitsBuilder::new()
                 .memory_size(limits.memory)

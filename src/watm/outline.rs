@@ -71,6 +71,9 @@ fn known() -> impl Iterator<Item = &'static str> {
     names.chain(abi::DRAFTS).chain([abi::SETUP])
 }
 
+/// What wasmtime counts a memory's size in.
+const PAGE: u64 = 64 << 10;
+
 impl<'a> Outline<'a> {
     /// Of a module that wants these imports, whose largest memory has so many bytes at the start and whose largest table so many
     /// elements; without exports as yet.
@@ -93,7 +96,7 @@ impl<'a> Outline<'a> {
         });
         let mut outline = Outline::new(
             imports.collect(),
-            needs.max_initial_memory_size.unwrap_or(0),
+            needs.max_initial_memory_size.unwrap_or(0) * PAGE,
             needs.max_initial_table_size.unwrap_or(0),
         );
         for name in known() {

@@ -28,6 +28,10 @@ pub(super) const EXPORTS: [&str; 7] = [INIT, CTRLPIPE, START, DIAL, DIAL_FIXED, 
 /// The longest network or address that a guest may name, as on the Go runtime.
 const MAX_NAME: usize = 256;
 
+/// Dials that may fail: a few addresses to choose from, tried more than once. A module that goes on would have the host
+/// hammer on whoever refuses it.
+const MAX_REFUSALS: u32 = 16;
+
 /// Defines the host calls of v1.
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap_async(
@@ -107,6 +111,10 @@ fn connected(guest: &mut Guest, connected: Result<Io, Failure>) -> i32 {
             pushed.unwrap_or_else(Errno::negated)
         }
         Err(failure) => {
+            guest.refusals += 1;
+            if guest.refusals == MAX_REFUSALS {
+                (guest.connect, guest.dial) = (None, None);
+            }
             guest.failure = Some(failure);
             Errno::ENOTCONN.negated()
         }

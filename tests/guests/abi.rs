@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The guest checks some sixty answers and returns the number of the first wrong one.
 #[tokio::test]
-async fn preview1_answers_what_guests_rely_on() {
+pub(crate) async fn preview1_answers_what_guests_rely_on() {
     for conf in [None, Some(&b"{\"a\":1}"[..])] {
         let (mut app, mut network, session) = within("the self-check", dialer("abi", conf))
             .await
@@ -26,7 +26,7 @@ async fn preview1_answers_what_guests_rely_on() {
 }
 
 #[tokio::test]
-async fn the_configuration_is_a_file() {
+pub(crate) async fn the_configuration_is_a_file() {
     for (conf, expected) in [
         (None, vec![0xff; 4]),
         (Some(&b"abc"[..]), b"\0\0\0\x03abc".to_vec()),
@@ -58,12 +58,12 @@ async fn passes_bytes(name: &str) {
 }
 
 #[tokio::test]
-async fn a_command_that_exits_in_start_is_used_all_the_same() {
+pub(crate) async fn a_command_that_exits_in_start_is_used_all_the_same() {
     passes_bytes("command").await;
 }
 
 #[tokio::test]
-async fn a_table_of_standard_go_s_size_fits() {
+pub(crate) async fn a_table_of_standard_go_s_size_fits() {
     passes_bytes("bigtable").await;
 }
 
@@ -133,12 +133,12 @@ async fn a_module_that_fits_no_slot_gets_an_engine_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_guest_that_grows_is_told_no_and_lives() {
+pub(crate) async fn a_guest_that_grows_is_told_no_and_lives() {
     passes_bytes("memory_hog").await;
 }
 
 #[tokio::test]
-async fn what_a_guest_prints_goes_nowhere() {
+pub(crate) async fn what_a_guest_prints_goes_nowhere() {
     passes_bytes("chatty").await;
 }
 
@@ -153,7 +153,7 @@ fn refusal(wasm: &[u8]) -> ModuleError {
 }
 
 #[test]
-fn modules_that_cannot_work_are_refused_with_a_reason() {
+pub(crate) fn modules_that_cannot_work_are_refused_with_a_reason() {
     assert!(
         matches!(refusal(&wasm("final_v1")), ModuleError::Abi(text) if text.contains("final v1"))
     );

@@ -124,11 +124,11 @@ pub(crate) async fn echo(name: &str, total: usize) {
 
 macro_rules! shapes {
     ($($name:ident),*) => {$(
-        mod $name {
+        pub(crate) mod $name {
             use super::*;
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn bulk_is_exact() {
+            pub(crate) async fn bulk_is_exact() {
                 up(stringify!($name), BULK, None).await;
                 down(stringify!($name), BULK).await;
             }
@@ -139,7 +139,7 @@ macro_rules! shapes {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn full_duplex_does_not_deadlock() {
+            pub(crate) async fn full_duplex_does_not_deadlock() {
                 echo(stringify!($name), 128 * MIB).await;
             }
         }
@@ -161,7 +161,7 @@ async fn a_gibibyte_through_a_published_shape() {
 
 /// A blocking guest whose reads are served from the read-ahead still flushes while it waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_blocking_trickle_meets_a_late_reader() {
+pub(crate) async fn a_blocking_trickle_meets_a_late_reader() {
     const TOTAL: usize = 24 * MIB;
     let (app, network, session) = dialer("trickle", None).await.expect("the handshake");
     let run = tokio::spawn(session.run());
@@ -215,7 +215,7 @@ async fn an_end_beside_a_mountain_of_bytes() {
 
 /// A read into several buffers that is told to pause after the first keeps what the first got.
 #[tokio::test]
-async fn a_pause_between_two_buffers_loses_nothing() {
+pub(crate) async fn a_pause_between_two_buffers_loses_nothing() {
     const TOTAL: usize = 8 * MIB;
     // These come before the rest, so that the pause does not fall between two fills of the read-ahead.
     const EARLY: usize = 1000;

@@ -121,7 +121,7 @@ pub(crate) fn assert_idle(name: &str) {
 /// A guest that will not believe in an end, or in a broken connection, does not spin on it.
 #[cfg(target_os = "linux")]
 #[test]
-fn an_end_that_was_told_is_no_news() {
+pub(crate) fn an_end_that_was_told_is_no_news() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -158,7 +158,7 @@ fn switches() -> u64 {
 
 /// A guest in blocking mode that wants one end after the other must not wait for ever for the first.
 #[tokio::test]
-async fn a_sequential_guest_sees_its_end() {
+pub(crate) async fn a_sequential_guest_sees_its_end() {
     let (mut app, mut network, session) = dialer("sequential", None).await.expect("the handshake");
     let run = tokio::spawn(session.run());
     within("a sequential guest", async {
@@ -179,7 +179,7 @@ async fn a_sequential_guest_sees_its_end() {
 
 /// A stream that was cut must not look complete.
 #[tokio::test]
-async fn a_reset_reaches_the_other_side_as_a_reset() {
+pub(crate) async fn a_reset_reaches_the_other_side_as_a_reset() {
     let (mut app, network, session) = dialer("plain", None).await.expect("the handshake");
     let run = tokio::spawn(session.run());
     within("a reset", async {
@@ -199,7 +199,7 @@ async fn a_reset_reaches_the_other_side_as_a_reset() {
 
 /// What a guest wrote before it left is delivered to a reader that comes late.
 #[tokio::test]
-async fn queued_bytes_are_delivered_after_the_guest_is_gone() {
+pub(crate) async fn queued_bytes_are_delivered_after_the_guest_is_gone() {
     let (mut app, mut network, session) = dialer("half_exit", None).await.expect("the handshake");
     let run = tokio::spawn(session.run());
     within("a late reader", async {

@@ -9,11 +9,19 @@
 )]
 
 mod abi;
+mod alone;
+mod assembly;
+mod awkward;
 mod bytes;
+mod crowd;
 mod ends;
+mod fate;
+mod hostile;
 mod languages;
 mod misbehaviour;
+mod mutants;
 mod ptrs;
+mod roster;
 mod tunnel;
 mod versions;
 mod wire;

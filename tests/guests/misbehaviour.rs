@@ -24,14 +24,14 @@ async fn outcome(name: &str) -> Failure {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn failures_of_the_worker_are_named() {
+pub(crate) async fn failures_of_the_worker_are_named() {
     assert!(matches!(outcome("trap").await, Failure::Trap(text) if text.contains("unreachable")));
     assert_eq!(outcome("spin").await, Failure::Stuck);
     assert!(matches!(outcome("positive").await, Failure::Module(text) if text.contains("EIO")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn failures_of_the_handshake_are_named() {
+pub(crate) async fn failures_of_the_handshake_are_named() {
     let failure =
         |name| async move { dialer(name, None).await.err().expect("the handshake fails") };
     assert!(matches!(failure("trap_dial").await, Failure::Trap(_)));
@@ -44,14 +44,14 @@ async fn failures_of_the_handshake_are_named() {
 
 /// A handshake that waits is the caller's to end: dropping it is enough, and the guest is gone.
 #[tokio::test]
-async fn a_silent_handshake_can_be_dropped() {
+pub(crate) async fn a_silent_handshake_can_be_dropped() {
     let waited = timeout(Duration::from_millis(200), dialer("silent", None)).await;
     assert!(waited.is_err(), "it waits for the network");
 }
 
 /// While one guest spins, its neighbours on the same thread go on.
 #[tokio::test]
-async fn a_spinning_guest_disturbs_nobody() {
+pub(crate) async fn a_spinning_guest_disturbs_nobody() {
     let (mut spinning, _network, session) = dialer("spin", None).await.expect("the handshake");
     let spin = tokio::spawn(session.run());
     spinning.write_all(b"x").await.expect("sent");
@@ -76,7 +76,7 @@ async fn a_spinning_guest_disturbs_nobody() {
 
 /// 64 bytes out for each one in, towards a reader that stops: the bound holds, and nothing is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_amplifier_is_held_at_the_bound() {
+pub(crate) async fn an_amplifier_is_held_at_the_bound() {
     let (mut app, mut network, session) = dialer("amplify", None).await.expect("the handshake");
     let run = tokio::spawn(session.run());
     let total = 1 << 20;
@@ -108,7 +108,7 @@ async fn an_amplifier_is_held_at_the_bound() {
 /// What a prober sees of a server's module that crashes, refuses or spins in its handshake: nothing, then a
 /// FIN at the appointed time, whatever it sends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_handshake_on_a_server_is_quiet() {
+pub(crate) async fn a_failed_handshake_on_a_server_is_quiet() {
     for name in ["trap_dial", "refuse", "spin_dial", "quitter"] {
         let (mut prober, outer) = pair().await;
         let until = Instant::now() + Duration::from_secs(4);

@@ -1,8 +1,8 @@
 //! Sessions with sockets around them.
 
-use crate::DEADLINE;
+use crate::{DEADLINE, assembly};
 use ouzel::error::Failure;
-use ouzel::watm::{Connect, Host, Io, Outcome, Program, Session, Settings, Stream};
+use ouzel::watm::{Connect, Host, Io, ModuleError, Outcome, Program, Session, Settings, Stream};
 use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
@@ -11,9 +11,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+/// Room for a crowd of good tunnels, and for guests that will not leave at once beside them.
+pub(crate) const SLOTS: usize = 320;
+
 pub(crate) fn host() -> &'static Host {
     static HOST: OnceLock<Host> = OnceLock::new();
-    HOST.get_or_init(|| Host::new(Settings::for_slots(64)).expect("the engine starts"))
+    HOST.get_or_init(|| Host::new(Settings::for_slots(SLOTS)).expect("the engine starts"))
 }
 
 fn file(name: &str) -> PathBuf {
@@ -30,6 +33,9 @@ fn file(name: &str) -> PathBuf {
 }
 
 pub(crate) fn wasm(name: &str) -> Vec<u8> {
+    if let Some(module) = assembly::assemble(name) {
+        return module;
+    }
     let path = file(name);
     std::fs::read(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; run `make wasm`", path.display()))
@@ -37,18 +43,23 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
 
 /// The guest's program, compiled once for all tests.
 pub(crate) fn program(name: &str) -> Arc<Program> {
-    type Programs = Mutex<HashMap<String, Arc<OnceLock<Arc<Program>>>>>;
-    static PROGRAMS: OnceLock<Programs> = OnceLock::new();
-    let programs = PROGRAMS.get_or_init(Programs::default);
+    load(name).unwrap_or_else(|error| panic!("{name} {error}"))
+}
+
+/// The program of a guest, compiled once for all tests, or why there is none.
+pub(crate) fn load(name: &str) -> Result<Arc<Program>, ModuleError> {
+    type Loaded = Arc<OnceLock<Result<Arc<Program>, ModuleError>>>;
+    static LOADED: OnceLock<Mutex<HashMap<String, Loaded>>> = OnceLock::new();
+    let loaded = LOADED.get_or_init(Mutex::default);
     let entry = {
-        let mut programs = programs.lock().expect("nobody panics with the map");
-        Arc::clone(programs.entry(name.to_owned()).or_default())
+        let mut loaded = loaded.lock().expect("nobody panics with the map");
+        Arc::clone(loaded.entry(name.to_owned()).or_default())
     };
     let make = || {
-        let artefact = host().compile(&wasm(name)).expect("the guest compiles");
-        Arc::new(host().load(&artefact).expect("the guest loads"))
+        let artefact = host().compile(&wasm(name))?;
+        host().load(&artefact).map(Arc::new)
     };
-    Arc::clone(entry.get_or_init(make))
+    entry.get_or_init(make).clone()
 }
 
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {

@@ -36,7 +36,7 @@ pub(crate) async fn passes(mut one: TcpStream, mut other: TcpStream) {
 }
 
 #[tokio::test]
-async fn v0_modules_dial_and_accept() {
+pub(crate) async fn v0_modules_dial_and_accept() {
     for name in V0 {
         let (app, network, dialling) = within(name, dialer(name, None)).await.expect("dialled");
         let (relay, accepting) = within(name, listener(name, network, None))
@@ -196,7 +196,7 @@ async fn roam(conf: &str, rules: &[&str]) -> (Result<TcpStream, Failure>, Vec<St
 }
 
 #[tokio::test]
-async fn a_module_goes_where_the_rules_let_it_and_nowhere_else() {
+pub(crate) async fn a_module_goes_where_the_rules_let_it_and_nowhere_else() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let at = listener.local_addr().expect("bound");
     let conf = format!("tcp {at}");
@@ -237,7 +237,7 @@ async fn what_is_no_tcp_address_is_refused() {
 }
 
 #[test]
-fn versions_that_only_look_like_watm_are_named() {
+pub(crate) fn versions_that_only_look_like_watm_are_named() {
     let artefact = host().compile(&wasm("final_v1")).expect("it compiles");
     let error = host().load(&artefact).err().expect("it is refused");
     assert!(error.to_string().contains("draft"), "{error}");

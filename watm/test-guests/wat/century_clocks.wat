@@ -1,0 +1,16 @@
+;; Sets every clock to its last tick, absolute and not, and asks for clocks that there are not, beside one
+;; that rings at once.
+(func $handshake (param $outer i32) (result i32)
+  (call $subscribe (i32.const 0) (i32.const 0) (i64.const -1))
+  (call $subscribe (i32.const 1) (i32.const 0) (i64.const -1))
+  (i32.store16 (i32.const 2136) (i32.const 1))
+  (call $subscribe (i32.const 2) (i32.const 0) (i64.const 0x7fffffffffffffff))
+  (i32.store (i32.const 2160) (i32.const 0))
+  (call $subscribe (i32.const 3) (i32.const 0) (i64.const 1000000))
+  (call $expect (i32.const 1) (call $poll (i32.const 4)) (i32.const 0))
+  (call $expect (i32.const 2) (i32.load (i32.const 1048)) (i32.const 1))
+  (call $subscribe (i32.const 0) (i32.const 0) (i64.const 0))
+  (i32.store (i32.const 2064) (i32.const 77))
+  (call $expect (i32.const 3) (call $poll (i32.const 1)) (i32.const 0))
+  (call $expect (i32.const 4) (i32.load16_u (i32.const 4104)) (i32.const 28))
+  (local.get $outer))

@@ -1,0 +1,2 @@
+;; Is a component, which has no exports of WATM.
+(component)

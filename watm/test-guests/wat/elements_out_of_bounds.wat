@@ -1,0 +1,3 @@
+;; Has an element where its table has ended.
+(table $table 1 funcref)
+(elem (i32.const 1) $relay)

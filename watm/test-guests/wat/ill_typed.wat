@@ -1,0 +1,2 @@
+;; Answers with a number of another size than its type says.
+(func $work (result i32) (i64.const 0))

@@ -1,0 +1,2 @@
+;; Traps in its initialisation.
+(func $init (result i32) unreachable)

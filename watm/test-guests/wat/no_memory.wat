@@ -1,0 +1,2 @@
+;; Keeps its memory to itself.
+(memory $memory 4)

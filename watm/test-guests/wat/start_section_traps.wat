@@ -1,0 +1,3 @@
+;; Traps while it is instantiated.
+(start $boom)
+(func $boom unreachable)

@@ -1,0 +1,2 @@
+;; Traps in its start function.
+(func $start (export "_start") unreachable)

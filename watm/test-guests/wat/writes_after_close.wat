@@ -1,0 +1,13 @@
+;; Writes to what it has closed, reads from it, ends it, asks for it.
+(func $work (result i32)
+  (call $expect (i32.const 1) (call $write (global.get $inner) (i32.const 0) (i32.const 4)) (i32.const 4))
+  (call $expect (i32.const 2) (call $fd_close (global.get $inner)) (i32.const 0))
+  (call $expect (i32.const 3) (call $write (global.get $inner) (i32.const 0) (i32.const 4)) (i32.const -8))
+  (call $expect (i32.const 4) (call $read (global.get $inner) (i32.const 0) (i32.const 4)) (i32.const -8))
+  (call $expect (i32.const 5) (call $sock_shutdown (global.get $inner) (i32.const 2)) (i32.const 8))
+  (call $expect (i32.const 6) (call $fd_close (global.get $inner)) (i32.const 8))
+  (call $expect (i32.const 7) (call $fd_fdstat_set_flags (global.get $inner) (i32.const 4)) (i32.const 8))
+  (call $subscribe (i32.const 0) (i32.const 1) (i64.extend_i32_s (global.get $inner)))
+  (call $expect (i32.const 8) (call $poll (i32.const 1)) (i32.const 0))
+  (call $expect (i32.const 9) (i32.load16_u (i32.const 4104)) (i32.const 8))
+  (i32.const 0))

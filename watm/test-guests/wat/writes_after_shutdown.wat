@@ -1,0 +1,10 @@
+;; Writes to what it has ended, and ends it again, and again with ways to do so that there are not.
+(func $work (result i32)
+  (call $expect (i32.const 1) (call $sock_shutdown (global.get $outer) (i32.const 2)) (i32.const 0))
+  (call $expect (i32.const 2) (call $write (global.get $outer) (i32.const 0) (i32.const 4)) (i32.const -64))
+  (call $expect (i32.const 3) (call $sock_shutdown (global.get $outer) (i32.const 3)) (i32.const 0))
+  (call $expect (i32.const 4) (call $sock_shutdown (global.get $outer) (i32.const 0)) (i32.const 28))
+  (call $expect (i32.const 5) (call $sock_shutdown (global.get $outer) (i32.const 4)) (i32.const 28))
+  (call $expect (i32.const 6) (call $sock_shutdown (global.get $outer) (i32.const -1)) (i32.const 28))
+  (call $expect (i32.const 7) (call $sock_shutdown (i32.const 1) (i32.const 2)) (i32.const 57))
+  (i32.const 0))
