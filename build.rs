@@ -66,17 +66,13 @@ fn list_guests() -> Result<(), String> {
         for file in files.flatten() {
             let path = file.path();
             if path.extension().is_some_and(|found| found == extension) {
-                names.insert(
-                    text(&path.with_extension(""))?
-                        .rsplit('/')
-                        .next()
-                        .map(str::to_owned),
-                );
+                let name = path.file_stem().and_then(|name| name.to_str());
+                names.extend(name.map(str::to_owned));
             }
         }
     }
     let (mut variants, mut arms, mut all) = (String::new(), String::new(), String::new());
-    for name in names.into_iter().flatten() {
+    for name in names {
         let variant: String = name.split('_').map(capitalised).collect();
         variants.push_str(&format!("    /// `{name}`.\n    {variant},\n"));
         arms.push_str(&format!("            Guest::{variant} => {name:?},\n"));
