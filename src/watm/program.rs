@@ -128,7 +128,8 @@ impl ModuleError {
     pub(super) fn of_compile(error: &wasmtime::Error) -> Self {
         let text = one_line(error);
         // A proposal that is switched off is told with an offset, too.
-        if text.contains("enabled") || text.contains("disabled") {
+        let switched_off = ["enabled", "disabled", "disallowed"];
+        if switched_off.iter().any(|word| text.contains(word)) {
             return ModuleError::Compile(text);
         }
         if text.contains("unexpected end")

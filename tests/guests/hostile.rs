@@ -42,6 +42,7 @@ fates! {
     wrong_import: Refused("with another type than WATM or WASI preview1 says");
     wrong_export: Refused("exports watm_start_v1 with another type than WATM says ((i64) -> (i64))");
     export_is_a_global: Refused("exports watm_start_v1 with another type than WATM says (it is no function)");
+    start_takes_arguments: Refused("exports _start with another type than WATM says");
     both_versions: Refused("does not export _water_init");
     v0_marker_only: Refused("does not export _water_init");
 
@@ -51,7 +52,6 @@ fates! {
     start_section_traps: Stillborn("unreachable");
     start_section_spins: Stillborn(STUCK);
     start_section_calls: Works;
-    start_takes_arguments: Stillborn("its _start takes arguments");
     start_traps: Stillborn("unreachable");
     start_spins: Stillborn(STUCK);
     start_exits_badly: Stillborn("exited with code 1");
