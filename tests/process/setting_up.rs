@@ -82,8 +82,9 @@ async fn a_prepared_pair_carries_bytes_on_both_command_lines() {
 
 /// What a prober sees after `says`: nothing, and when the end came. An end that is no FIN is a panic.
 async fn probe(addr: std::net::SocketAddr, says: &[u8]) -> Duration {
-    let mut stream = TcpStream::connect(addr).await.unwrap();
+    // The server counts from its accept, which may be before we know that we are connected.
     let start = Instant::now();
+    let mut stream = TcpStream::connect(addr).await.unwrap();
     stream.write_all(says).await.unwrap();
     let mut heard = Vec::new();
     let end = soon("the quiet end", stream.read_to_end(&mut heard)).await;
