@@ -116,6 +116,7 @@ impl Client {
     fn connection<'a>(&'a self, target: &'a Target, conf: Option<Arc<[u8]>>) -> Connection<'a> {
         Connection {
             transport: &self.transport,
+            slots: &self.slots,
             conf,
             far: target.unscrubbed(),
         }

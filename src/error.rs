@@ -114,6 +114,9 @@ pub enum Failure {
     /// The network or application connection broke.
     #[error("the connection broke: {0}")]
     Broken(String),
+    /// The application left before it was answered.
+    #[error("the application left before the transport was up")]
+    Left,
     /// The module said no; the text names its errno.
     #[error("the module gave up: {0}")]
     Module(String),
@@ -128,6 +131,9 @@ pub enum Failure {
     /// The module ran without making any progress.
     #[error("the module made no progress and was stopped")]
     Stuck,
+    /// The module went on when it was told to end.
+    #[error("the module was told to end, did not within {0} s, and was stopped")]
+    Overstayed(u64),
     /// Bytes could not be delivered within the stall deadline.
     #[error("the far end took no data for {0} s with the buffers full")]
     Stalled(u64),
@@ -168,6 +174,7 @@ impl Failure {
             | Failure::DialTimeout
             | Failure::HandshakeTimeout(_)
             | Failure::Broken(_)
+            | Failure::Left
             | Failure::Stalled(_) => Blame::Peer,
             Failure::Proxy(_)
             | Failure::Forbidden
@@ -176,7 +183,9 @@ impl Failure {
             | Failure::BindAddress
             | Failure::Configuration(_) => Blame::Operator,
             Failure::Arguments(_) | Failure::OrPort(_) => Blame::Parent,
-            Failure::Module(_) | Failure::Trap(_) | Failure::Stuck => Blame::Module,
+            Failure::Module(_) | Failure::Trap(_) | Failure::Stuck | Failure::Overstayed(_) => {
+                Blame::Module
+            }
             Failure::PoolFull(_) | Failure::Descriptors | Failure::Host(_) => Blame::Host,
         }
     }
@@ -222,6 +231,8 @@ impl Failure {
             Failure::Configuration(_) => "configuration",
             Failure::Trap(_) => "trap",
             Failure::Stuck => "stuck",
+            Failure::Overstayed(_) => "overstayed",
+            Failure::Left => "left",
             Failure::Stalled(_) => "stalled",
             Failure::PoolFull(_) => "pool-full",
             Failure::Descriptors => "descriptors",

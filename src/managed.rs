@@ -168,13 +168,15 @@ async fn serve(
         // Even in the midst of compiling; nobody is connected yet.
         () = parent.interrupted() => return 0,
     };
-    if parent.stop().await == Stop::Drain {
-        listeners.shutdown().await;
+    let stop = parent.stop().await;
+    listeners.shutdown().await;
+    if stop == Stop::Drain {
         tokio::select! {
             () = slots.all_free() => {}
             _ = parent.stop() => {}
         }
     }
+    slots.end().await;
     0
 }
 

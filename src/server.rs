@@ -181,6 +181,7 @@ impl Server {
     fn connection<'a>(&'a self, peer: &'a SocketAddr) -> Connection<'a> {
         Connection {
             transport: &self.transport,
+            slots: &self.slots,
             conf: self.conf.clone(),
             far: peer,
         }

@@ -140,6 +140,7 @@ pub async fn run(job: Job, options: Options) -> anyhow::Result<()> {
         () = tokio::time::sleep(drain) => {}
         () = signals.next() => {}
     }
+    run.slots.end().await;
     run.counts.tell(started);
     Ok(())
 }
@@ -233,6 +234,7 @@ impl Run {
     fn connection<'a>(&'a self, peer: &'a SocketAddr) -> Connection<'a> {
         Connection {
             transport: &self.transport,
+            slots: &self.slots,
             conf: self.conf.clone(),
             far: peer,
         }

@@ -10,25 +10,50 @@ use crate::net::allow::Allow;
 use crate::net::{dial, tune_local};
 use crate::say;
 use crate::transport::Transport;
-use crate::watm::{Connect, Dial, Io, Outcome, Session, Stream};
+use crate::watm::{Connect, Control, Dial, Io, Outcome, Session, Stream};
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Connections that are told no at the same time; they hold a descriptor each and nothing else.
 const MAX_REFUSALS: usize = 1024;
+/// How long the end of a process may be held up by its connections: their guests leave at once, what they had queued
+/// takes a moment, and whoever stops a program waits for it.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How many connections may be open.
 #[derive(Clone, Debug)]
 pub struct Slots {
     open: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
+    live: Arc<Mutex<Live>>,
     count: usize,
+}
+
+/// The guests at work, to be told when everything ends.
+#[derive(Debug, Default)]
+struct Live {
+    ending: bool,
+    controls: HashMap<u64, Control>,
+    next: u64,
+}
+
+/// A guest at work, until it is dropped.
+struct AtWork<'a> {
+    slots: &'a Slots,
+    number: u64,
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.slots.live().controls.remove(&self.number);
+    }
 }
 
 /// What becomes of a connection that has come.
@@ -49,6 +74,7 @@ impl Slots {
         Slots {
             open: Arc::new(Semaphore::new(count)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            live: Arc::default(),
             count,
         }
     }
@@ -79,11 +105,39 @@ impl Slots {
             .unwrap_or(slot)
     }
 
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn working(&self, control: Control) -> AtWork<'_> {
+        let mut live = self.live();
+        if live.ending {
+            control.stop();
+        }
+        let number = live.next;
+        live.next += 1;
+        live.controls.insert(number, control);
+        AtWork {
+            slots: self,
+            number,
+        }
+    }
+
+    /// Tells every guest to end, and waits a moment for what they still have to say: the process ends next.
+    pub async fn end(&self) {
+        {
+            let mut live = self.live();
+            live.ending = true;
+            live.controls.values().for_each(Control::stop);
+        }
+        let _ = timeout(FAREWELL, self.all_free()).await;
+    }
+
     /// Waits until no connection is open.
     pub async fn all_free(&self) {
         let all = u32::try_from(self.count).unwrap_or(u32::MAX);
         let all = self.open.acquire_many(all).await;
-        all.expect("the semaphore is never closed").forget();
+        drop(all.expect("the semaphore is never closed"));
     }
 }
 
@@ -91,6 +145,8 @@ impl Slots {
 pub struct Connection<'a> {
     /// By this transport.
     pub transport: &'a Transport,
+    /// In one of these.
+    pub slots: &'a Slots,
     /// With this configuration file for its module.
     pub conf: Option<Arc<[u8]>>,
     /// The far end's address, which appears in logs only where the operator wants it.
@@ -159,7 +215,10 @@ impl Connection<'_> {
             Ok(session) => session,
             Err(failure) => return Err((Some(socket), failure)),
         };
-        let inner = Stream::gated(socket, early);
+        let mut inner = Stream::gated(socket, early);
+        if !answer.is_empty() {
+            inner.await_answer();
+        }
         let up = async {
             match way {
                 Way::Host(connect) => session.dial(inner, connect).await,
@@ -176,8 +235,7 @@ impl Connection<'_> {
         if let Io::Tcp(socket) = session.inner().io()
             && socket.write_all(answer).await.is_err()
         {
-            let left = "the application left during the handshake";
-            return Err((None, Failure::Broken(left.to_owned())));
+            return Err((None, Failure::Left));
         }
         session.inner().open();
         Ok(self.run(session).await)
@@ -247,6 +305,7 @@ impl Connection<'_> {
     }
 
     async fn run(&self, session: Session) -> Outcome {
+        let _at_work = self.slots.working(session.control());
         let outcome = session.run().await;
         self.tell_end(&outcome);
         outcome
@@ -302,7 +361,6 @@ impl Connection<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::timeout;
 
     /// Whoever comes while everybody is told no gets the first slot that is free.
     #[tokio::test]

@@ -17,6 +17,7 @@ mod grants;
 mod guest;
 mod host;
 mod io;
+mod leaving;
 mod memory;
 mod outline;
 mod preview1;

@@ -1,10 +1,17 @@
-//! The control pipe: one byte from the host that tells a worker to end.
+//! The control pipe: one byte from the host that tells a worker to end, and what comes after it.
 //!
 //! Guests never look at what comes: any byte, or its end, means "exit" (`watm_ctrlpipe_v1`). So there is
-//! no pipe, only a flag that looks like one to the guest, and no descriptor is spent on it.
+//! no pipe, only a flag that looks like one to the guest, and no descriptor is spent on it. A guest that does
+//! not end within [`GRACE`] is stopped.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// What a worker that was told to end may take for it. Published ones leave at once; a transport that still has
+/// something to say to its peer says it in a round trip or two.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// The host's and the guest's end of one control pipe.
 #[derive(Clone, Debug, Default)]
@@ -16,17 +23,24 @@ pub struct Control {
 struct State {
     stopped: bool,
     read: bool,
+    /// The guest's and [`Control::overdue`]'s at once: both are polled by the session's task.
     waiting: Option<Waker>,
 }
 
 impl Control {
-    /// Tells the worker to end.
+    /// Tells the worker to end. One that has not after 5 s is stopped, and both its ends are reset.
     pub fn stop(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.stopped = true;
         if let Some(waker) = state.waiting.take() {
             waker.wake();
         }
+    }
+
+    /// Waits until the worker was told to end and has had its time for that.
+    pub(super) async fn overdue(&self) {
+        poll_fn(|cx| self.poll_readable(cx)).await;
+        tokio::time::sleep(GRACE).await;
     }
 
     /// Ready when the guest would read something.

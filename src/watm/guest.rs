@@ -8,6 +8,7 @@ use super::errno::Errno;
 use super::fds::{Fd, Fds, Kind};
 use super::grants::{Grants, Wire};
 use super::io::Io;
+use super::leaving::Leaving;
 use super::stream::Stream;
 use super::world::World;
 use crate::error::Failure;
@@ -77,6 +78,9 @@ pub(super) struct Guest {
     pub(super) dialled_at: Option<usize>,
     /// Dials that failed.
     pub(super) refusals: u32,
+    /// Where the application's end and the network's are, once the worker runs.
+    pub(super) ends: Option<[usize; 2]>,
+    pub(super) leaving: Leaving,
     /// Why a host call failed, in more words than an errno has.
     pub(super) failure: Option<Failure>,
     pub(super) limits: StoreLimits,
@@ -117,6 +121,8 @@ impl Guest {
             accepted_at: None,
             dialled_at: None,
             refusals: 0,
+            ends: None,
+            leaving: Leaving::default(),
             failure: None,
             limits: StoreLimitsBuilder::new()
                 .memory_size(limits.memory)

@@ -5,7 +5,7 @@
 //! futures drops the guest.
 
 use super::abi::{Abi, Role, SETUP};
-use super::control::Control;
+use super::control::{Control, GRACE};
 use super::ends::Finished;
 use super::engine;
 use super::errno::Errno;
@@ -260,10 +260,18 @@ impl Session {
         self.store.data().control.clone()
     }
 
-    /// Runs the guest's worker until it returns, then brings both ends to their end.
+    /// Runs the guest's worker until it returns, then brings both ends to their end. A worker that is told to end, by
+    /// [`Session::control`] or because nobody is left at either end, has a few seconds for it.
     pub async fn run(mut self) -> Outcome {
-        let worked = self.work().await;
+        let control = self.control();
         let (inner, outer) = (self.inner, self.outer);
+        self.store.data_mut().ends = Some([inner, outer]);
+        // A worker that is dropped takes nothing along but itself: its streams are the store's.
+        let worked = tokio::select! {
+            biased;
+            worked = self.work() => worked,
+            () = control.overdue() => Err(Failure::Overstayed(GRACE.as_secs())),
+        };
         let guest = self.store.into_data();
         let finished = Finished {
             streams: guest.streams,

@@ -9,6 +9,10 @@
 //! slow reader makes the guest feel instead is the *other* end becoming unreadable (see [`Stream::is_full`]),
 //! which is what keeps two full pipes from waiting for each other.
 
+mod far;
+
+pub(super) use far::Far;
+
 use super::errno::Errno;
 use super::grants::Wire;
 use super::io::Io;
@@ -53,6 +57,8 @@ pub struct Stream {
     queue: VecDeque<u8>,
     full: bool,
     fin: Fin,
+    /// An application that ends before it was answered, and has said nothing, has left.
+    awaits_answer: bool,
     /// Keeps the FIN back: a prober must not see when a handshake gives up.
     holds_end: bool,
     eof: bool,
@@ -85,6 +91,7 @@ impl Stream {
             queue: VecDeque::new(),
             full: false,
             fin: Fin::Open,
+            awaits_answer: false,
             holds_end: false,
             eof: false,
             broken: None,
@@ -108,6 +115,17 @@ impl Stream {
         stream.ahead = ReadAhead::holding(early);
         stream.received = early.len() as u64;
         stream
+    }
+
+    /// Says that the far end waits for an answer before it speaks: one that ends before that, without a word, has left.
+    pub fn await_answer(&mut self) {
+        self.awaits_answer = true;
+    }
+
+    /// Whether the end of a far end that was not answered yet means that it has left. One that has sent something may
+    /// have sent all of it.
+    pub(super) fn leaves_with_its_end(&self) -> bool {
+        self.awaits_answer && self.received == 0
     }
 
     /// Has `cut` set before the stream is closed in the middle: for far ends that know no RST.
@@ -173,6 +191,11 @@ impl Stream {
     /// Whether so much is queued that the other ends must not be read.
     pub fn is_full(&self) -> bool {
         self.full
+    }
+
+    /// Whether something waits to be sent.
+    pub(super) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     /// Whether a gate keeps the guest from reading.

@@ -5,11 +5,13 @@
 //! or 0, or an errno negated.
 
 use super::errno::Errno;
-use super::guest::Guest;
+use super::guest::{Connecting, Guest};
 use super::io::Io;
 use super::memory::{iovec, iovec_count, split};
 use super::stream::Stream;
 use crate::error::Failure;
+use std::future::poll_fn;
+use std::task::Poll;
 use wasmtime::{Caller, Linker};
 
 pub(super) const MODULE: &str = "env";
@@ -53,10 +55,10 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                 let (memory, guest) = split(&mut caller)?;
                 let named = name(memory, network, networks)
                     .and_then(|network| Ok((network, name(memory, address, addresses)?)));
-                wasmtime::Result::Ok(match named {
+                match named {
                     Ok((network, address)) => dial(guest, network, address).await,
-                    Err(errno) => errno.negated(),
-                })
+                    Err(errno) => Ok(errno.negated()),
+                }
             })
         },
     )?;
@@ -76,24 +78,37 @@ pub(super) fn accept(guest: &mut Guest) -> i32 {
 }
 
 /// `water_dial_fixed`: dials where the host was told to.
-pub(super) async fn dial_fixed(guest: &mut Guest) -> i32 {
+pub(super) async fn dial_fixed(guest: &mut Guest) -> wasmtime::Result<i32> {
     let Some(connect) = &guest.connect else {
-        return Errno::ENODEV.negated();
+        return Ok(Errno::ENODEV.negated());
     };
     let connecting = connect();
-    connected(guest, connecting.await)
+    connect_for(guest, connecting).await
 }
 
 /// `water_dial`: dials where the guest wants to, if the host lets it.
-async fn dial(guest: &mut Guest, network: String, address: String) -> i32 {
+async fn dial(guest: &mut Guest, network: String, address: String) -> wasmtime::Result<i32> {
     let Some(dial) = &guest.dial else {
         guest.failure = Some(Failure::Module(
             "it asked to dial an address of its own choice, and none is allowed".into(),
         ));
-        return Errno::ENOTCONN.negated();
+        return Ok(Errno::ENOTCONN.negated());
     };
     let connecting = dial(network, address);
-    connected(guest, connecting.await)
+    connect_for(guest, connecting).await
+}
+
+/// Waits for a connection as long as there is somebody to connect.
+async fn connect_for(guest: &mut Guest, mut connecting: Connecting) -> wasmtime::Result<i32> {
+    let result = poll_fn(|cx| match connecting.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Ok(result)),
+        Poll::Pending => match guest.look_around(cx) {
+            Ok(()) => Poll::Pending,
+            Err(failure) => Poll::Ready(Err(wasmtime::Error::new(failure))),
+        },
+    });
+    let result = result.await?;
+    Ok(connected(guest, result))
 }
 
 fn connected(guest: &mut Guest, connected: Result<Io, Failure>) -> i32 {

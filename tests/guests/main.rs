@@ -18,6 +18,7 @@ mod ends;
 mod fate;
 mod hostile;
 mod languages;
+mod leaving;
 mod misbehaviour;
 mod mutants;
 mod ptrs;

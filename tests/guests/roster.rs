@@ -1,7 +1,7 @@
 //! Every test guest and the test that it exists for. A guest that is added without one does not compile: the
 //! enum is made of the files by `build.rs`.
 
-use crate::{abi, awkward, bytes, ends, hostile, misbehaviour, versions};
+use crate::{abi, awkward, bytes, ends, hostile, leaving, misbehaviour, versions};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
@@ -34,6 +34,7 @@ pub(crate) const fn proof(guest: Guest) -> Proof {
         Guest::Component => Here(hostile::component),
         Guest::ConfigEcho => Here(abi::the_configuration_is_a_file),
         Guest::DataOutOfBounds => Here(hostile::data_out_of_bounds),
+        Guest::Deaf => Here(leaving::a_guest_that_does_not_end_when_it_is_told_to_is_stopped),
         Guest::DialAnswers => Here(awkward::a_handshake_may_answer_anything),
         Guest::DialClosesAndReturns => Here(hostile::dial_closes_and_returns),
         Guest::DialExitsBadly => Here(hostile::dial_exits_badly),
@@ -73,6 +74,7 @@ pub(crate) const fn proof(guest: Guest) -> Proof {
         Guest::NeverReads => Here(awkward::a_guest_that_never_reads_holds_the_sender),
         Guest::NeverWrites => Here(hostile::never_writes),
         Guest::NoMemory => Here(hostile::no_memory),
+        Guest::Obedient => Here(leaving::a_guest_for_whom_nobody_is_left_is_told_to_end),
         Guest::OverlappingIovecs => Here(hostile::overlapping_iovecs),
         Guest::PipeExits => Here(hostile::pipe_exits),
         Guest::PipeRefuses => Here(hostile::pipe_refuses),

@@ -7,13 +7,49 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::support::deadline::{soon, within};
 use crate::support::pt::{Launch, Pt};
-use crate::support::socks::{Refusal, Target, open};
+use crate::support::socks::{Raw, Refusal, Target, open};
 use crate::support::strace::Traced;
 
 async fn client(adjust: impl Fn(Launch) -> Launch) -> (Pt, SocketAddr) {
     let pt = adjust(Launch::client("plain")).ready().await;
     let addr = pt.method("plain").await.addr;
     (pt, addr)
+}
+
+/// A listener whose queue is full swallows further SYNs: a black hole without a network.
+struct BlackHole {
+    addr: SocketAddr,
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+impl BlackHole {
+    async fn open() -> BlackHole {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) =
+            tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(addr)).await
+        {
+            waiting.push(stream);
+        }
+        BlackHole {
+            addr,
+            _listener: listener,
+            _waiting: waiting,
+        }
+    }
+}
+
+/// A CONNECT to the hole, which is not answered before the dial times out.
+async fn asked_for(hole: &BlackHole, socks: SocketAddr) -> Raw {
+    let mut raw = Raw::to(socks).await;
+    raw.send(&[5, 1, 0]).await;
+    raw.take(2).await.unwrap();
+    raw.send(&Target::from(hole.addr).connect()).await;
+    raw
 }
 
 /// An address where nobody listens.
@@ -47,24 +83,28 @@ async fn an_unreachable_network_is_reply_03() {
 #[tokio::test]
 async fn a_connection_that_nobody_answers_is_reply_06() {
     let (pt, socks) = client(|launch| launch).await;
-    // A listener whose queue is full swallows further SYNs: a black hole without a network.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let hole = socket.listen(1).unwrap();
-    let target = hole.local_addr().unwrap();
-    let mut waiting = Vec::new();
-    while let Ok(Ok(stream)) =
-        tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(target)).await
-    {
-        waiting.push(stream);
-    }
-    let mut raw = crate::support::socks::Raw::to(socks).await;
-    raw.send(&[5, 1, 0]).await;
-    raw.take(2).await.unwrap();
-    raw.send(&Target::from(target).connect()).await;
+    let hole = BlackHole::open().await;
+    let mut raw = asked_for(&hole, socks).await;
     let reply = raw.take_within(Duration::from_secs(90), 10).await.unwrap();
     assert_eq!(reply[1], 6, "{reply:?}");
     pt.logs(&["timed out"]).await;
+}
+
+/// tor gives up sooner than a dial does; what it left behind must not keep others out.
+#[tokio::test]
+async fn an_application_that_leaves_during_the_dial_makes_room_at_once() {
+    let (pt, socks) = client(|launch| launch.arg("--max-connections").arg("1")).await;
+    let hole = BlackHole::open().await;
+    let left = asked_for(&hole, socks).await;
+    let target = refusing().await.into();
+    let full = open(socks, &target, b"").await.unwrap_err();
+    assert_eq!(full, Refusal::Reply(1), "the only slot is taken");
+    drop(left);
+    within(Duration::from_secs(10), "room for another", async {
+        while open(socks, &target, b"").await.unwrap_err() != Refusal::Reply(5) {}
+    })
+    .await;
+    pt.logs(&["the application left"]).await;
 }
 
 #[tokio::test]

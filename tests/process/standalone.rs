@@ -176,6 +176,37 @@ async fn a_second_signal_ends_it_at_once() {
     dial.exits(0).await;
 }
 
+/// A guest that would never end by itself is told, has its last word, and the process is gone.
+#[tokio::test]
+async fn the_end_of_a_run_is_told_to_its_modules() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = server.local_addr().unwrap().to_string();
+    let module = guest("obedient");
+    let words = [
+        "dial",
+        "--module",
+        module.to_str().unwrap(),
+        "--connect",
+        &at,
+    ];
+    let (mut dial, at) = started(&words).await;
+    let _application = soon("the port", TcpStream::connect(at)).await.unwrap();
+    let (mut network, _) = soon("the connection", server.accept()).await.unwrap();
+    dial.signal(Signal::TERM);
+    soon(
+        "the word",
+        dial.stderr.find(|line| line.contains("no new connections")),
+    )
+    .await;
+    dial.signal(Signal::TERM);
+    let mut said = String::new();
+    soon("the goodbye", network.read_to_string(&mut said))
+        .await
+        .unwrap();
+    assert_eq!(said, "goodbye");
+    dial.exits(0).await;
+}
+
 #[tokio::test]
 async fn what_is_missing_is_said_before_anything_listens() {
     for (words, remedy) in [

@@ -35,7 +35,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         |mut caller: Caller<'_, Guest>, (fd, iovs, count, out): (i32, i32, i32, i32)| {
             Box::new(async move {
                 let (memory, guest) = split(&mut caller)?;
-                let read = read(memory, guest, fd, iovs, count).await;
+                let read = read(memory, guest, fd, iovs, count).await?;
                 wasmtime::Result::Ok(code(read.and_then(|n| put_u32(memory, out, n))))
             })
         },
@@ -61,7 +61,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                 if let Err(errno) = socket_call(guest, fd, flags) {
                     return Ok(code(Err(errno)));
                 }
-                let read = read(memory, guest, fd, iovs, count).await;
+                let read = read(memory, guest, fd, iovs, count).await?;
                 let told = read.and_then(|n| put_u32(memory, out, n));
                 wasmtime::Result::Ok(code(
                     told.and_then(|()| super::super::memory::put(memory, out_flags, &[0, 0])),
@@ -117,21 +117,28 @@ fn shutdown(guest: &mut Guest, fd: i32, how: i32) -> Result<(), Errno> {
     Ok(())
 }
 
+/// The outer error ends the guest: there is nobody left to wait for.
 async fn read(
     memory: &mut [u8],
     guest: &mut Guest,
     fd: i32,
     iovs: i32,
     count: i32,
-) -> Result<u32, Errno> {
-    let count = iovec_count(count)?;
-    let (kind, nonblock) = {
+) -> wasmtime::Result<Result<u32, Errno>> {
+    let asked = iovec_count(count).and_then(|count| {
         let fd = guest.fds.get(fd)?;
-        (fd.kind.clone(), fd.nonblock)
+        Ok((count, fd.kind.clone(), fd.nonblock))
+    });
+    let (count, kind, nonblock) = match asked {
+        Ok(asked) => asked,
+        Err(errno) => return Ok(Err(errno)),
     };
     let mut total = 0;
     for index in 0..count {
-        let buffer = iovec(memory, iovs, index)?;
+        let buffer = match iovec(memory, iovs, index) {
+            Ok(buffer) => buffer,
+            Err(errno) => return Ok(Err(errno)),
+        };
         if buffer.is_empty() {
             continue;
         }
@@ -143,43 +150,48 @@ async fn read(
             Kind::Dir(_) => Err(Errno::EISDIR),
             Kind::File { .. } | Kind::Written { .. } => read_file(guest, fd, buffer),
             Kind::Control => {
-                wait(nonblock, |cx| {
+                wait(guest, nonblock, |guest, cx| {
                     let _ = guest.poll_flush(cx);
                     guest.control.poll_read(cx, buffer).map(Ok)
                 })
-                .await
+                .await?
             }
             // What is there already fills the further iovecs; nothing waits once something was read.
             Kind::Stream(at) if total > 0 && !guest.streams[at].has_read_ahead() => break,
             Kind::Stream(at) => {
-                wait(nonblock || total > 0, |cx| {
+                wait(guest, nonblock || total > 0, |guest, cx| {
                     poll_read(guest, at, buffer, nonblock, cx)
                 })
-                .await
+                .await?
             }
         };
         let n = match read {
             Ok(n) => n,
             // What was read is the guest's; the reason will be found again.
             Err(_) if total > 0 => break,
-            Err(errno) => return Err(errno),
+            Err(errno) => return Ok(Err(errno)),
         };
         total += n;
         if n < wanted {
             break;
         }
     }
-    u32::try_from(total).map_err(|_| Errno::EOVERFLOW)
+    Ok(u32::try_from(total).map_err(|_| Errno::EOVERFLOW))
 }
 
 /// Waits for a blocking descriptor, answers EAGAIN for one that must not wait.
 async fn wait(
+    guest: &mut Guest,
     nonblock: bool,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<usize, Errno>>,
-) -> Result<usize, Errno> {
-    poll_fn(|cx| match poll(cx) {
-        Poll::Pending if nonblock => Poll::Ready(Err(Errno::EAGAIN)),
-        other => other,
+    mut poll: impl FnMut(&mut Guest, &mut Context<'_>) -> Poll<Result<usize, Errno>>,
+) -> wasmtime::Result<Result<usize, Errno>> {
+    poll_fn(|cx| match poll(guest, cx) {
+        Poll::Ready(read) => Poll::Ready(Ok(read)),
+        Poll::Pending if nonblock => Poll::Ready(Ok(Err(Errno::EAGAIN))),
+        Poll::Pending => match guest.look_around(cx) {
+            Ok(()) => Poll::Pending,
+            Err(failure) => Poll::Ready(Err(wasmtime::Error::new(failure))),
+        },
     })
     .await
 }

@@ -57,7 +57,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         |mut caller: Caller<'_, Guest>, (subs, events, count, out): (i32, i32, i32, i32)| {
             Box::new(async move {
                 let (memory, guest) = split(&mut caller)?;
-                let polled = poll_oneoff(memory, guest, subs, events, count).await;
+                let polled = poll_oneoff(memory, guest, subs, events, count).await?;
                 wasmtime::Result::Ok(code(polled.and_then(|n| put_u32(memory, out, n))))
             })
         },
@@ -97,13 +97,14 @@ fn parse(sub: &[u8], guest: &Guest, start: Instant) -> Subscription {
     }
 }
 
-async fn poll_oneoff(
+/// The questions of a call, all of it checked.
+fn questions(
     memory: &mut [u8],
-    guest: &mut Guest,
+    guest: &Guest,
     subs: i32,
     events: i32,
     count: i32,
-) -> Result<u32, Errno> {
+) -> Result<Vec<Subscription>, Errno> {
     let count = u32::try_from(count)
         .ok()
         .filter(|n| (1..=MAX_SUBSCRIPTIONS).contains(n))
@@ -111,10 +112,25 @@ async fn poll_oneoff(
     range(memory, events, count * EVENT)?;
     let start = Instant::now();
     // Three subscriptions are the rule; the list is bounded by MAX_SUBSCRIPTIONS.
-    let subs: Vec<Subscription> = bytes(memory, subs, count * SUBSCRIPTION)?
+    Ok(bytes(memory, subs, count * SUBSCRIPTION)?
         .chunks_exact(SUBSCRIPTION as usize)
         .map(|sub| parse(sub, guest, start))
-        .collect();
+        .collect())
+}
+
+/// The outer error ends the guest: there is nobody left to wait for.
+async fn poll_oneoff(
+    memory: &mut [u8],
+    guest: &mut Guest,
+    subs: i32,
+    events: i32,
+    count: i32,
+) -> wasmtime::Result<Result<u32, Errno>> {
+    let subs = match questions(memory, guest, subs, events, count) {
+        Ok(subs) => subs,
+        Err(errno) => return Ok(Err(errno)),
+    };
+    let start = Instant::now();
     for stream in &mut guest.streams {
         stream.turn = 0;
     }
@@ -164,12 +180,15 @@ async fn poll_oneoff(
             }
         }
         if n > 0 {
-            return Poll::Ready(());
+            return Poll::Ready(Ok(()));
         }
         suspended = true;
-        Poll::Pending
+        match guest.look_around(cx) {
+            Ok(()) => Poll::Pending,
+            Err(failure) => Poll::Ready(Err(wasmtime::Error::new(failure))),
+        }
     })
-    .await;
+    .await?;
     if suspended {
         guest.progress += 1;
     }
@@ -180,7 +199,7 @@ async fn poll_oneoff(
         guest.fruitless.saturating_add(1)
     };
     guest.moved_before = moved;
-    Ok(n)
+    Ok(Ok(n))
 }
 
 /// The shortest a poll may wait after so many fruitless ones.
