@@ -61,13 +61,18 @@ macro_rules! say {
     };
 }
 
+/// Whether the operator wants addresses and the like in the log.
+pub fn tells_all() -> bool {
+    UNSAFE.load(Ordering::Relaxed)
+}
+
 /// An address for a log line: ` (192.0.2.1:443)` where the operator allowed it with `--unsafe-logging`, or
 /// else nothing.
 pub struct Whose<T>(pub T);
 
 impl<T: fmt::Display> fmt::Display for Whose<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if UNSAFE.load(Ordering::Relaxed) {
+        if tells_all() {
             write!(f, " ({})", self.0)
         } else {
             Ok(())

@@ -8,6 +8,7 @@ pub mod artefacts;
 pub mod conf;
 mod folders;
 mod granted;
+mod prints;
 pub mod registry;
 pub mod replay;
 pub mod services;

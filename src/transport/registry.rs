@@ -6,6 +6,7 @@
 use super::artefacts::{Artefacts, MAX_ARTEFACT, unsealed};
 use super::conf::{Conf, MAX_CONF};
 use super::granted::{grants, limits};
+use super::prints;
 use super::sources::{Module, Source, Sources, gather};
 use super::state::{State, read_named, read_trusted};
 use crate::config::Config;
@@ -160,7 +161,10 @@ impl Registry {
             program: Arc::new(program),
             role,
             conf,
-            grants: grants(name, settings, limits)?,
+            grants: Grants {
+                output: prints::of(name),
+                ..grants(name, settings, limits)?
+            },
             allow: Arc::new(settings.allow.clone()),
             handshake_is_set: settings.handshake_timeout.is_some(),
             handshake: settings.handshake_timeout.map_or(HANDSHAKE, |span| span.0),

@@ -1,5 +1,6 @@
 //! What a guest is given besides its two streams. What is not here, it has not.
 
+use super::prints::Output;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct Grants {
     pub state: Option<Arc<Files>>,
     /// What remembers handshakes, as `/replay/`.
     pub replay: Option<Arc<dyn Replay>>,
+    /// Hears what the guest prints.
+    pub output: Option<Arc<dyn Output>>,
     /// How the network's end behaves.
     pub wire: Wire,
 }

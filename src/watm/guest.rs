@@ -9,6 +9,7 @@ use super::fds::{Fd, Fds, Kind};
 use super::grants::{Grants, Wire};
 use super::io::Io;
 use super::leaving::Leaving;
+use super::prints::Prints;
 use super::stream::Stream;
 use super::world::World;
 use crate::error::Failure;
@@ -32,12 +33,15 @@ pub type Connecting = Pin<Box<dyn Future<Output = Result<Io, Failure>> + Send>>;
 /// The most streams of one guest over its life: its two ends, and room for modules that dial by themselves.
 const MAX_STREAMS: usize = 16;
 
+/// The most tables: compilers make one, and a second for references. What they take together is bounded by it.
+const MAX_TABLES: usize = 4;
+
 /// What one instance may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Linear memory, bytes.
     pub memory: usize,
-    /// Elements of all tables.
+    /// Elements of each of its tables.
     pub table: usize,
 }
 
@@ -81,6 +85,7 @@ pub(super) struct Guest {
     /// Where the application's end and the network's are, once the worker runs.
     pub(super) ends: Option<[usize; 2]>,
     pub(super) leaving: Leaving,
+    pub(super) prints: Prints,
     /// Why a host call failed, in more words than an errno has.
     pub(super) failure: Option<Failure>,
     pub(super) limits: StoreLimits,
@@ -123,13 +128,14 @@ impl Guest {
             refusals: 0,
             ends: None,
             leaving: Leaving::default(),
+            prints: Prints::to(grants.output),
             failure: None,
             limits: StoreLimitsBuilder::new()
                 .memory_size(limits.memory)
                 .table_elements(limits.table)
                 .instances(1)
                 .memories(1)
-                .tables(4)
+                .tables(MAX_TABLES)
                 .build(),
             progress: 0,
             watch: Watch::default(),

@@ -21,6 +21,7 @@ mod languages;
 mod leaving;
 mod misbehaviour;
 mod mutants;
+mod prints;
 mod ptrs;
 mod roster;
 mod tunnel;

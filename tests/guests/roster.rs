@@ -1,7 +1,7 @@
 //! Every test guest and the test that it exists for. A guest that is added without one does not compile: the
 //! enum is made of the files by `build.rs`.
 
-use crate::{abi, awkward, bytes, ends, hostile, leaving, misbehaviour, versions};
+use crate::{abi, awkward, bytes, ends, hostile, leaving, misbehaviour, prints, versions};
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
@@ -84,6 +84,7 @@ pub(crate) const fn proof(guest: Guest) -> Proof {
         Guest::PollsNoTime => Here(hostile::polls_no_time),
         Guest::Positive => Here(misbehaviour::failures_of_the_worker_are_named),
         Guest::Prepared => SETTING_UP,
+        Guest::Printer => Here(prints::a_flood_of_prints_disturbs_no_bytes_and_comes_in_lines),
         Guest::Quitter => Here(misbehaviour::a_failed_handshake_on_a_server_is_quiet),
         Guest::Raises => Here(hostile::raises),
         Guest::RandomFlood => Here(hostile::random_flood),

@@ -259,3 +259,45 @@ async fn an_operator_may_ask_for_addresses() {
         );
     }
 }
+
+/// A module's words can hold anything; only an operator who asks for addresses in the log hears them.
+#[tokio::test]
+async fn what_a_module_prints_is_told_to_nobody_who_did_not_ask() {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("watm/dist/test-guests/printer.wasm");
+    let module = format!("printer={}", module.display());
+    for unsafe_logging in [false, true] {
+        let launch = talkative(Launch::client("printer"))
+            .arg("--module")
+            .arg(&module);
+        let launch = if unsafe_logging {
+            launch.arg("--unsafe-logging")
+        } else {
+            launch
+        };
+        let pt = launch.ready().await;
+        let (listener, addr) = bridge().await;
+        let near = open(pt.method("printer").await.addr, &addr.into(), b"")
+            .await
+            .unwrap();
+        if unsafe_logging {
+            pt.logs(&["printer: its module says: a line to 192.0.2.1:443"])
+                .await;
+            pt.logs(&["half a line"]).await;
+        } else {
+            pt.logs(&["printer: its module printed something; --unsafe-logging shows what"])
+                .await;
+        }
+        drop((near, listener));
+        let mut all = traces(pt).await;
+        // The module itself is kept, compiled, with its words in it.
+        all.retain(|(name, _)| !name.ends_with(".cwasm"));
+        let said = all.iter().flat_map(|(_, text)| text.lines());
+        let said = said.filter(|line| line.contains("its module says")).count();
+        if unsafe_logging {
+            // Two sinks, sixty lines each.
+            assert!((4..=120).contains(&said), "{said} lines of a flood");
+        } else {
+            assert_absent(&all, &["192.0.2.1", "half a line", "line 0001"]);
+        }
+    }
+}

@@ -306,7 +306,10 @@ async fn write(
         };
         let written = match kind {
             Kind::Stream(at) => write_all(guest, at, &memory[buffer]).await?,
-            Kind::Sink => Ok(()),
+            Kind::Sink => {
+                guest.prints.take(&memory[buffer]);
+                Ok(())
+            }
             _ => write_file(guest, fd, &memory[buffer]),
         };
         if let Err(errno) = written {
