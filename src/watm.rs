@@ -8,6 +8,7 @@
 
 mod abi;
 mod control;
+mod effort;
 mod ends;
 mod engine;
 mod errno;

@@ -4,6 +4,8 @@
 //! place that breaks it and the remedy. A list of exceptions is a list of debts: an entry that nothing needs any more
 //! fails as well.
 
+#[path = "tidy/bounds.rs"]
+mod bounds;
 #[path = "tidy/graph.rs"]
 mod graph;
 #[path = "tidy/source.rs"]
@@ -65,6 +67,14 @@ fn modules_use_only_what_the_dependency_table_allows() {
     assert_clean(
         "the dependency table of ARCHITECTURE.md",
         table.check(&modules),
+    );
+}
+
+#[test]
+fn the_bounds_of_a_guest_are_what_their_page_says() {
+    assert_clean(
+        "docs/design/bounds.md",
+        bounds::check(&text("docs/design/bounds.md"), text),
     );
 }
 

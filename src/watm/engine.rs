@@ -3,16 +3,42 @@
 use super::guest::{Guest, Watch};
 use super::host::Settings;
 use crate::error::Failure;
-use wasmtime::{Config, Engine, PoolingAllocationConfig, Store, UpdateDeadline};
+use std::time::Duration;
+use wasmtime::{Config, Engine, PoolingAllocationConfig, Store, UpdateDeadline, WasmFeatures};
 
 /// Ticks without progress after which a guest is stopped: a second of its own running time, which no
-/// handshake's arithmetic takes, even interpreted.
-const STUCK_TICKS: u32 = 100;
+/// handshake's arithmetic takes, even interpreted. With its rests, that is some ten seconds.
+const STUCK_TICKS: u32 = 500;
+
+/// Ticks without progress after which a guest rests between them: more than a handshake's arithmetic takes, compiled.
+/// Without rests, one such guest for each of the process's threads would leave nothing to anybody else.
+const FREE_TICKS: u32 = 5;
+/// The longest rest: a tenth of a processor is what a guest that goes nowhere keeps.
+const MAX_REST: Duration = Duration::from_millis(20);
 
 /// Mappings left for everything that is not an instance: libraries, heaps, thread stacks.
 const OTHER_MAPPINGS: usize = 2048;
 /// Mappings that each slot of the pool takes: two for its stack from the start, four while it lives.
 const MAPPINGS_PER_SLOT: usize = 6;
+
+/// What a module may be made of: WebAssembly 1.0 and what compilers for wasm32 emit without being asked, SIMD, and the
+/// multiplication that public-key cryptography wants. Everything else is code of wasmtime that nobody here needs, and that
+/// a module could look for mistakes in; docs/design/wasmtime.md goes through it.
+const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::WIDE_ARITHMETIC);
+
+/// The stack of a guest's own calls, thousands of frames: a recursion that goes deeper is one that does not end.
+const WASM_STACK: usize = 256 << 10;
+/// The stack under a guest: host calls run on it too, and get what the guest cannot have. Untouched pages are free.
+const STACK: usize = 512 << 10;
 
 /// How instances get their memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,13 +80,10 @@ pub(super) fn engine(memory: Memory, settings: Settings) -> wasmtime::Result<Eng
     config
         .epoch_interruption(true)
         .memory_init_cow(true)
-        // Host calls run on the guest's stack too, and TLS-class guests go deep; untouched pages are free.
-        .async_stack_size(512 << 10)
-        .max_wasm_stack(256 << 10)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        // Halves the price of public-key cryptography for modules that use it.
-        .wasm_wide_arithmetic(true)
+        .async_stack_size(STACK)
+        .max_wasm_stack(WASM_STACK)
+        .wasm_features(WasmFeatures::all(), false)
+        .wasm_features(FEATURES, true)
         // Nobody reads them: a failure says what trapped, and names of functions are the guest's words.
         .wasm_backtrace_max_frames(None);
     if interpret {
@@ -119,25 +142,25 @@ pub(super) fn store(engine: &Engine, guest: Guest) -> Store<Guest> {
             return Err(wasmtime::Error::new(Failure::Stuck));
         }
         guest.flush_now();
+        let rest = rest(guest.watch.ticks);
         Ok(UpdateDeadline::YieldCustom(
             1,
-            Box::pin(tokio::task::yield_now()),
+            Box::pin(async move {
+                if rest.is_zero() {
+                    tokio::task::yield_now().await;
+                } else {
+                    tokio::time::sleep(rest).await;
+                }
+            }),
         ))
     });
     store
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_stay_below_the_kernels_mappings() {
-        let mut notes = Vec::new();
-        assert_eq!(clamp_to_mappings(4096, Some(65_530), &mut notes), 4096);
-        assert_eq!(clamp_to_mappings(4096, None, &mut notes), 4096);
-        assert!(notes.is_empty());
-        assert_eq!(clamp_to_mappings(16_000, Some(65_530), &mut notes), 10_580);
-        assert_eq!(notes.len(), 1);
-    }
+/// How long a guest rests after so many ticks without progress.
+fn rest(ticks: u32) -> Duration {
+    Duration::from_millis(u64::from(ticks.saturating_sub(FREE_TICKS))).min(MAX_REST)
 }
+
+#[cfg(test)]
+mod tests;

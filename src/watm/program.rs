@@ -16,6 +16,18 @@ use wasmtime::{Engine, InstancePre, Linker, Module};
 /// Larger than any transport; a typo that names a disk image is refused.
 pub const MAX_MODULE: usize = 16 << 20;
 
+/// How wasmtime says that something of WebAssembly is switched off; it has no kind of error for that.
+const SWITCHED_OFF: [&str; 8] = [
+    "enabled",
+    "disabled",
+    "disallowed",
+    "proposal",
+    " feature",
+    "references required",
+    "multiple memories",
+    "multi-memory",
+];
+
 /// What is wrong with a module; the text continues "FILE ...".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModuleError {
@@ -27,10 +39,23 @@ pub enum ModuleError {
     /// It is larger than [`MAX_MODULE`].
     #[error("has {0} bytes, more than the {max} a transport may have", max = MAX_MODULE)]
     TooLarge(usize),
+    /// It has more functions than the compiler is given.
+    #[error("has {0} functions, more than the {max} that are compiled here", max = super::effort::MAX_FUNCTIONS)]
+    TooManyFunctions(u32),
+    /// It has a function larger than the compiler is given.
+    #[error(
+        "has a function of {0} bytes, more than the {max} that are compiled here; build it with less inlining", max = super::effort::MAX_BODY
+    )]
+    FunctionTooLarge(usize),
     /// It ends too early, or is damaged.
     #[error("is cut short or damaged ({0}); copy it again and compare its SHA-256")]
     Invalid(String),
     /// It uses something of wasm that is switched off here.
+    #[error(
+        "uses a feature of WebAssembly that transports cannot use here ({0}); build it for wasm32-wasip1 without extra target features"
+    )]
+    Feature(String),
+    /// It is more than the compiler takes.
     #[error("cannot be compiled ({0})")]
     Compile(String),
     /// A runtime-only build was given a module.
@@ -108,7 +133,9 @@ impl ModuleError {
             ModuleError::NotWasm => "not-wasm",
             ModuleError::TooLarge(_) => "too-large",
             ModuleError::Invalid(_) => "damaged",
-            ModuleError::Compile(_) => "feature",
+            ModuleError::TooManyFunctions(_) | ModuleError::FunctionTooLarge(_) => "too-large",
+            ModuleError::Feature(_) => "feature",
+            ModuleError::Compile(_) => "compile",
             ModuleError::CannotCompile => "no-compiler",
             ModuleError::DamagedArtefact => "damaged-artefact",
             ModuleError::Memory { .. } => "memory",
@@ -127,12 +154,10 @@ impl ModuleError {
 
     pub(super) fn of_compile(error: &wasmtime::Error) -> Self {
         let text = one_line(error);
-        // A proposal that is switched off is told with an offset, too.
-        let switched_off = ["enabled", "disabled", "disallowed"];
-        if switched_off.iter().any(|word| text.contains(word)) {
-            return ModuleError::Compile(text);
-        }
-        if text.contains("unexpected end")
+        // It is told with an offset, too.
+        if SWITCHED_OFF.iter().any(|words| text.contains(words)) {
+            ModuleError::Feature(text)
+        } else if text.contains("unexpected end")
             || text.contains("magic")
             || text.contains("malformed")
             || text.contains("offset")
@@ -174,7 +199,7 @@ pub(super) fn check_bytes(wasm: &[u8]) -> Result<(), ModuleError> {
             "is a WebAssembly component, and this version runs core modules; build it for wasm32-wasip1",
         ));
     }
-    Ok(())
+    super::effort::check(wasm)
 }
 
 /// A module, linked.

@@ -13,8 +13,9 @@ use std::thread::Thread;
 use std::time::Duration;
 use wasmtime::EngineWeak;
 
-/// How long a guest may keep a processor before it must yield: what other connections wait at worst.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+/// How long a guest may keep a processor before it must yield: what each busy neighbour makes other connections wait.
+/// Shorter would not be noticed beside the kernel's own time slices.
+pub(super) const TICK: Duration = Duration::from_millis(2);
 
 /// Advances the epoch of one engine.
 pub(super) struct Ticker {
