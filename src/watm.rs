@@ -4,6 +4,52 @@
 //! Out: the transformed bytes. What can go wrong: the module is no good ([`ModuleError`]), or one connection
 //! of it fails ([`crate::error::Failure`]); neither touches anything else.
 //!
+//! ```
+//! use ouzel::error::Failure;
+//! use ouzel::watm::{Connect, Grants, Host, Io, Session, Settings, Stream};
+//! use std::sync::{Arc, Mutex};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let builtins = ouzel::transport::builtins();
+//! let (_, plain) = builtins.iter().find(|(name, _)| *name == "plain").expect("it is built in");
+//!
+//! // Once per process, and once per module.
+//! let host = Host::new(Settings::for_slots(16))?;
+//! let artefact = host.compile(plain)?;
+//! let program = Arc::new(host.load(&artefact)?);
+//!
+//! // Once per connection: the application's end, and a way out, here without a network.
+//! let (mut application, inner) = duplex(4096);
+//! let (outer, mut network) = duplex(4096);
+//! let outer = Mutex::new(Some(outer));
+//! let connect: Connect = Box::new(move || {
+//!     let outer = outer.lock().map(|mut outer| outer.take());
+//!     Box::pin(async move { outer.ok().flatten().map(Io::any).ok_or(Failure::Refused) })
+//! });
+//! let mut session = Session::new(&program, Grants::default()).await?;
+//! session.dial(Stream::gated(Io::any(inner), b"early "), connect).await?;
+//! // The transport is up: the application is answered, and bytes may flow.
+//! session.inner().open();
+//! let control = session.control();
+//! let run = tokio::spawn(session.run());
+//!
+//! application.write_all(b"and late").await?;
+//! let mut got = [0; 14];
+//! network.read_exact(&mut got).await?;
+//! assert_eq!(&got, b"early and late");
+//!
+//! // A connection ends when its ends do, or when the host says so.
+//! control.stop();
+//! drop((application, network));
+//! let outcome = run.await?;
+//! outcome.result?;
+//! assert_eq!(outcome.from_inner, 14);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Nothing here knows tor, SOCKS or the environment, and nothing here opens a file or dials.
 
 mod abi;

@@ -37,6 +37,24 @@ impl Running {
 }
 
 /// Where modules are compiled, loaded and instantiated.
+///
+/// ```
+/// use ouzel::watm::{Abi, Host, ModuleError, Role, Settings};
+///
+/// let host = Host::new(Settings::for_slots(16)).expect("some engine always starts");
+/// for note in host.notes() {
+///     eprintln!("{note}");
+/// }
+/// for (name, wasm) in ouzel::transport::builtins() {
+///     // An artefact can be kept: `host.compatibility()` says for whom it is good.
+///     let artefact = host.compile(wasm).expect("a good module");
+///     let program = host.load(&artefact).expect("made by this host");
+///     assert_eq!(program.abi(), Abi::V1, "{name}");
+///     assert!(program.supports(Role::Dialer).is_ok());
+///     assert!(program.supports(Role::Relay).is_err());
+/// }
+/// assert_eq!(host.compile(b"no module").unwrap_err(), ModuleError::NotWasm);
+/// ```
 pub struct Host {
     main: Running,
     /// Without a pool, for modules that do not fit its slots.

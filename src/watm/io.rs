@@ -28,6 +28,11 @@ impl From<TcpStream> for Io {
 }
 
 impl Io {
+    /// A stream that is no socket.
+    pub fn any(stream: impl Duplex + 'static) -> Io {
+        Io::Any(Box::new(stream))
+    }
+
     /// Bytes that the kernel has taken and not delivered, if it says.
     pub(super) fn undelivered(&self) -> usize {
         match self {

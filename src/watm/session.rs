@@ -20,7 +20,65 @@ use crate::error::Failure;
 use std::sync::Arc;
 use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, WasmParams};
 
-/// A guest that lives.
+/// A guest that lives: one connection's.
+///
+/// It plays one role ([`dial`](Session::dial), [`dial_fixed`](Session::dial_fixed), [`accept`](Session::accept),
+/// [`associate`](Session::associate)), which is the transport's handshake and waits as long as that does: give it a deadline,
+/// and drop the session where it is not kept. Then [`run`](Session::run) carries the bytes. Here is a listener, with a
+/// configuration; `network` is what was accepted, `relay` is dialled when the handshake was good:
+///
+/// ```
+/// use ouzel::error::Failure;
+/// use ouzel::watm::{Grants, Io, Outcome, Program, Session, Stream};
+/// use std::future::Future;
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use tokio::net::TcpStream;
+/// use tokio::time::timeout;
+///
+/// async fn serve(
+///     program: &Arc<Program>,
+///     network: TcpStream,
+///     relay: impl Future<Output = std::io::Result<TcpStream>>,
+/// ) -> Result<Outcome, Failure> {
+///     let config: Arc<[u8]> = Arc::from(&br#"{"key":"a secret"}"#[..]);
+///     let mut session = Session::new(program, Grants::from(Some(config))).await?;
+///     // It exists, and is gated, before there is anything behind it.
+///     let inner = Stream::gated(Io::Unconnected, &[]);
+///     timeout(Duration::from_secs(30), session.accept(inner, Stream::new(network)))
+///         .await
+///         .unwrap_or(Err(Failure::HandshakeTimeout(30)))?;
+///     let relay = relay.await.map_err(|error| Failure::OrPort(error.to_string()))?;
+///     session.inner().attach(relay);
+///     session.inner().open();
+///     Ok(session.run().await)
+/// }
+/// # use ouzel::watm::{Host, Settings};
+/// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// # use tokio::net::TcpListener;
+/// # async fn pair() -> std::io::Result<(TcpStream, TcpStream)> {
+/// #     let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// #     let near = TcpStream::connect(listener.local_addr()?).await?;
+/// #     Ok((near, listener.accept().await?.0))
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let builtins = ouzel::transport::builtins();
+/// # let (_, plain) = builtins.iter().find(|(name, _)| *name == "plain").expect("it is built in");
+/// # let host = Host::new(Settings::for_slots(16))?;
+/// # let program = Arc::new(host.load(&host.compile(plain)?)?);
+/// # let (mut client, accepted) = pair().await?;
+/// # let (dialled, mut relay) = pair().await?;
+/// # let served = tokio::spawn(async move { serve(&program, accepted, async { Ok(dialled) }).await });
+/// # client.write_all(b"through").await?;
+/// # let mut got = [0; 7];
+/// # relay.read_exact(&mut got).await?;
+/// # assert_eq!(&got, b"through");
+/// # drop((client, relay));
+/// # served.await??.result?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Session {
     store: Store<Guest>,
     instance: Instance,
