@@ -60,6 +60,7 @@ mod engine;
 mod errno;
 mod faults;
 mod fds;
+mod framing;
 mod grants;
 mod guest;
 mod host;

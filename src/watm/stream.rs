@@ -14,6 +14,7 @@ mod far;
 pub(super) use far::Far;
 
 use super::errno::Errno;
+use super::framing::Framing;
 use super::grants::Wire;
 use super::io::Io;
 use super::readahead::ReadAhead;
@@ -74,6 +75,8 @@ pub struct Stream {
     pub(super) abandoned: bool,
     /// Bytes read since the guest last waited; see `preview1::io`.
     pub(super) turn: usize,
+    /// Where the guest is in the records that it reads.
+    pub(super) framing: Framing,
     /// What the network may see; nothing special towards an application.
     pub(super) wire: Wire,
     cut: Option<Arc<AtomicBool>>,
@@ -100,6 +103,7 @@ impl Stream {
             end_read: false,
             abandoned: false,
             turn: 0,
+            framing: Framing::default(),
             wire: Wire::default(),
             cut: None,
             received: 0,

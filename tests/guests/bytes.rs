@@ -149,7 +149,15 @@ macro_rules! shapes {
 const BULK: usize = 256 * MIB;
 
 shapes!(
-    scatter, plain, reverse, upstream_a, upstream_b, upstream_c, tokio_like, blocking
+    scatter,
+    plain,
+    reverse,
+    upstream_a,
+    upstream_b,
+    upstream_c,
+    upstream_framed,
+    tokio_like,
+    blocking
 );
 
 /// The gibibyte on which an unmodified Go runtime loses every published module.
@@ -239,4 +247,48 @@ pub(crate) async fn a_pause_between_two_buffers_loses_nothing() {
     session.inner().open();
     let _run = tokio::spawn(session.run());
     within("8 MiB", receive(network, 6, TOTAL, None)).await;
+}
+
+/// Records that are cut anywhere, each piece after a pause: a guest that gives up in the middle of one never has to. A
+/// record that stops for good costs its connection and keeps the other direction waiting for no more than a moment.
+#[tokio::test]
+pub(crate) async fn records_may_arrive_in_pieces() {
+    let (mut app, mut network, session) = dialer("upstream_framed", None)
+        .await
+        .expect("the handshake");
+    let run = tokio::spawn(session.run());
+    let mut records = vec![0x5a; 32];
+    let mut sent = Vec::new();
+    for n in [1_u16, 2, 30, 46, 700, 4000] {
+        let body: Vec<u8> = (0..n).map(|i| (i % 251) as u8).collect();
+        records.extend(n.to_be_bytes());
+        records.extend([0; 16]);
+        records.extend(&body);
+        records.extend([0; 16]);
+        sent.extend(body);
+    }
+    within("records in pieces", async {
+        let pieces = async {
+            for piece in records.chunks(137) {
+                for part in piece.chunks(23) {
+                    network.write_all(part).await.expect("taken");
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            network
+        };
+        let mut got = vec![0; sent.len()];
+        let (mut network, read) = tokio::join!(pieces, app.read_exact(&mut got));
+        read.expect("all of it");
+        assert!(got == sent, "every record is whole");
+
+        // Half a header, and then silence: what the application says still goes out.
+        network.write_all(&[0, 9, 0, 0]).await.expect("taken");
+        app.write_all(b"still here").await.expect("taken");
+        let mut record = [0; 32 + 18 + 10 + 16];
+        network.read_exact(&mut record).await.expect("a record");
+        assert_eq!(&record[50..60], b"still here");
+    })
+    .await;
+    within("its end", run).await.expect("no panic");
 }

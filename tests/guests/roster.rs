@@ -123,6 +123,7 @@ pub(crate) const fn proof(guest: Guest) -> Proof {
         Guest::UpstreamA => Here(bytes::upstream_a::bulk_is_exact),
         Guest::UpstreamB => Here(bytes::upstream_b::bulk_is_exact),
         Guest::UpstreamC => Here(bytes::upstream_c::full_duplex_does_not_deadlock),
+        Guest::UpstreamFramed => Here(bytes::records_may_arrive_in_pieces),
         Guest::UpstreamReverse => InProcesses(include_str!("../ecosystem/lookalikes.rs")),
         Guest::V0Function => Here(versions::v0_modules_dial_and_accept),
         Guest::V0Global => Here(versions::v0_modules_dial_and_accept),

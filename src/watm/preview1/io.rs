@@ -6,6 +6,7 @@
 
 use super::super::errno::Errno;
 use super::super::fds::Kind;
+use super::super::framing;
 use super::super::guest::Guest;
 use super::super::memory::{MAX_IOVECS, iovec, iovec_count, put_u32, split};
 use super::{MODULE, code};
@@ -142,6 +143,7 @@ async fn read(
         if buffer.is_empty() {
             continue;
         }
+        let place = buffer.start;
         let buffer = &mut memory[buffer];
         let wanted = buffer.len();
         let read = match kind {
@@ -158,6 +160,9 @@ async fn read(
             }
             // What is there already fills the further iovecs; nothing waits once something was read.
             Kind::Stream(at) if total > 0 && !guest.streams[at].has_read_ahead() => break,
+            Kind::Stream(at) if nonblock && count == 1 => {
+                read_record(guest, at, place, buffer).await?
+            }
             Kind::Stream(at) => {
                 wait(guest, nonblock || total > 0, |guest, cx| {
                     poll_read(guest, at, buffer, nonblock, cx)
@@ -177,6 +182,37 @@ async fn read(
         }
     }
     Ok(u32::try_from(total).map_err(|_| Errno::EOVERFLOW))
+}
+
+/// A non-blocking read, which waits all the same for the rest of a record: see [`super::super::framing`].
+async fn read_record(
+    guest: &mut Guest,
+    at: usize,
+    place: usize,
+    buffer: &mut [u8],
+) -> wasmtime::Result<Result<usize, Errno>> {
+    let wanted = buffer.len();
+    let read = if guest.streams[at].framing.is_inside(place, wanted) {
+        // What is withheld in the middle of a record would be lost; its end is soon.
+        let rest = wait(guest, false, |guest, cx| {
+            let _ = guest.poll_flush(cx);
+            let read = guest.streams[at].poll_read(cx, buffer);
+            read.map(|read| noted(guest, at, read))
+        });
+        let rest = timeout(framing::PATIENCE, rest).await;
+        rest.unwrap_or(Ok(Err(Errno::EAGAIN)))?
+    } else {
+        wait(guest, true, |guest, cx| {
+            poll_read(guest, at, buffer, true, cx)
+        })
+        .await?
+    };
+    let framing = &mut guest.streams[at].framing;
+    match read {
+        Ok(n) if n > 0 => framing.has_read(place, wanted, n),
+        _ => framing.forget(),
+    }
+    Ok(read)
 }
 
 /// Waits for a blocking descriptor, answers EAGAIN for one that must not wait.
@@ -222,18 +258,21 @@ fn poll_read(
     match read {
         // A blocking read is a guest that wants this end and no other.
         Poll::Ready(Ok(0)) if nonblock && guest.hides_end(at, cx) => Poll::Pending,
-        Poll::Ready(Ok(n)) if n > 0 => {
-            guest.progress += n as u64;
-            Poll::Ready(Ok(n))
-        }
-        Poll::Ready(end) => {
+        read => read.map(|read| noted(guest, at, read)),
+    }
+}
+
+/// What was read is progress; so is an end, once.
+fn noted(guest: &mut Guest, at: usize, read: Result<usize, Errno>) -> Result<usize, Errno> {
+    match read {
+        Ok(n) if n > 0 => guest.progress += n as u64,
+        _ => {
             if !std::mem::replace(&mut guest.streams[at].end_read, true) {
                 guest.progress += 1;
             }
-            Poll::Ready(end)
         }
-        Poll::Pending => Poll::Pending,
     }
+    read
 }
 
 fn read_file(guest: &mut Guest, fd: i32, buffer: &mut [u8]) -> Result<usize, Errno> {

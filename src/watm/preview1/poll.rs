@@ -133,6 +133,7 @@ async fn poll_oneoff(
     let start = Instant::now();
     for stream in &mut guest.streams {
         stream.turn = 0;
+        stream.framing.forget();
     }
 
     let due = subs.iter().filter_map(|sub| match sub.question {
