@@ -131,6 +131,11 @@ pub enum Failure {
     /// The module ran without making any progress.
     #[error("the module made no progress and was stopped")]
     Stuck,
+    /// The module crashed or stood still after it was refused memory.
+    #[error(
+        "the module crashed after it had asked for more than its {0} MiB of memory; if it needs them, raise limits.memory in its settings"
+    )]
+    OutOfMemory(u64),
     /// The module went on when it was told to end.
     #[error("the module was told to end, did not within {0} s, and was stopped")]
     Overstayed(u64),
@@ -183,9 +188,11 @@ impl Failure {
             | Failure::BindAddress
             | Failure::Configuration(_) => Blame::Operator,
             Failure::Arguments(_) | Failure::OrPort(_) => Blame::Parent,
-            Failure::Module(_) | Failure::Trap(_) | Failure::Stuck | Failure::Overstayed(_) => {
-                Blame::Module
-            }
+            Failure::Module(_)
+            | Failure::Trap(_)
+            | Failure::Stuck
+            | Failure::OutOfMemory(_)
+            | Failure::Overstayed(_) => Blame::Module,
             Failure::PoolFull(_) | Failure::Descriptors | Failure::Host(_) => Blame::Host,
         }
     }
@@ -231,6 +238,7 @@ impl Failure {
             Failure::Configuration(_) => "configuration",
             Failure::Trap(_) => "trap",
             Failure::Stuck => "stuck",
+            Failure::OutOfMemory(_) => "out-of-memory",
             Failure::Overstayed(_) => "overstayed",
             Failure::Left => "left",
             Failure::Stalled(_) => "stalled",

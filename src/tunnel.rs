@@ -334,7 +334,9 @@ impl Connection<'_> {
     fn tell_probe(&self, failure: &Failure) {
         let (name, whose) = (&self.transport.name, Whose(self.far));
         match failure {
-            Failure::Trap(_) | Failure::Stuck | Failure::Host(_) => self.tell(failure),
+            Failure::Trap(_) | Failure::Stuck | Failure::OutOfMemory(_) | Failure::Host(_) => {
+                self.tell(failure)
+            }
             _ => tracing::debug!("{name}: a handshake{whose} failed: {failure}"),
         }
     }

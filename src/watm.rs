@@ -53,6 +53,7 @@
 //! Nothing here knows tor, SOCKS or the environment, and nothing here opens a file or dials.
 
 mod abi;
+mod caps;
 mod control;
 mod effort;
 mod ends;

@@ -3,6 +3,7 @@
 //! This is the data of the instance's store; host calls reach it through their caller. Inner is the end of
 //! the application (SOCKS client or ORPort), outer the end of the network.
 
+use super::caps::Caps;
 use super::control::Control;
 use super::errno::Errno;
 use super::fds::{Fd, Fds, Kind};
@@ -18,7 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use wasmtime::{Memory, StoreLimits, StoreLimitsBuilder};
+use wasmtime::Memory;
 
 /// How a guest's dial reaches the network: the host decides where to and by which way.
 pub type Connect = Box<dyn Fn() -> Connecting + Send + Sync>;
@@ -32,9 +33,6 @@ pub type Connecting = Pin<Box<dyn Future<Output = Result<Io, Failure>> + Send>>;
 
 /// The most streams of one guest over its life: its two ends, and room for modules that dial by themselves.
 const MAX_STREAMS: usize = 16;
-
-/// The most tables: compilers make one, and a second for references. What they take together is bounded by it.
-const MAX_TABLES: usize = 4;
 
 /// What one instance may use.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +86,7 @@ pub(super) struct Guest {
     pub(super) prints: Prints,
     /// Why a host call failed, in more words than an errno has.
     pub(super) failure: Option<Failure>,
-    pub(super) limits: StoreLimits,
+    pub(super) limits: Caps,
     /// Bytes moved and waits taken; a guest in which this stands still is stuck.
     pub(super) progress: u64,
     pub(super) watch: Watch,
@@ -130,13 +128,7 @@ impl Guest {
             leaving: Leaving::default(),
             prints: Prints::to(grants.output),
             failure: None,
-            limits: StoreLimitsBuilder::new()
-                .memory_size(limits.memory)
-                .table_elements(limits.table)
-                .instances(1)
-                .memories(1)
-                .tables(MAX_TABLES)
-                .build(),
+            limits: Caps::new(limits),
             progress: 0,
             watch: Watch::default(),
             fruitless: 0,

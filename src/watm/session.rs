@@ -413,7 +413,7 @@ impl Session {
             {
                 Ok(0)
             }
-            called => called.map_err(|error| failure_of(&error)),
+            called => called.map_err(|error| store.data().limits.explain(failure_of(&error))),
         }
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Module {
 pub(crate) struct Beside {
     /// `config`: a text, or an object, handed to the module.
     pub(crate) config: Option<String>,
+    /// `memory`: what an instance may use, as in an operator's settings (`512 MiB`), if the default is too little.
+    pub(crate) memory: Option<String>,
     /// `peer`: a command that listens, undoes what a dialer does, and sends on to the far end.
     pub(crate) peer: Option<Vec<String>>,
     /// `goes_to`: where a fixed dialer goes that reads it nowhere, so that somebody listens there.
@@ -213,8 +215,8 @@ impl Beside {
             let fits = beside.set(&key, value).is_some();
             ensure!(
                 fits,
-                "{name}: {key} is none of config (text or object), peer (list of texts), goes_to (an address), known (an object \
-                 of texts, by role)"
+                "{name}: {key} is none of config (text or object), memory (a size), peer (list of texts), goes_to (an address), \
+                 known (an object of texts, by role)"
             );
         }
         Ok(beside)
@@ -224,6 +226,7 @@ impl Beside {
         match (key, value) {
             ("config", Value::String(config)) => self.config = Some(config),
             ("config", object @ Value::Object(_)) => self.config = Some(object.to_string()),
+            ("memory", Value::String(size)) => self.memory = Some(size),
             ("peer", words) => self.peer = Some(serde_json::from_value(words).ok()?),
             ("goes_to", Value::String(at)) => self.goes_to = Some(at.parse().ok()?),
             ("known", Value::Object(roles)) => {

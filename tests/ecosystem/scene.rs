@@ -410,13 +410,23 @@ fn config(
     far: SocketAddr,
     peer: SocketAddr,
 ) -> Result<Option<std::path::PathBuf>> {
-    let Some(text) = &module.beside.config else {
-        return Ok(None);
+    let written = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).context("the configuration cannot be written")?;
+        anyhow::Ok(file)
     };
-    let file = folder.path().join("config");
-    std::fs::write(&file, filled(text, far, peer))
-        .context("the configuration cannot be written")?;
-    Ok(Some(file))
+    let config = match &module.beside.config {
+        Some(text) => Some(written("config", &filled(text, far, peer))?),
+        None => None,
+    };
+    let Some(memory) = &module.beside.memory else {
+        return Ok(config);
+    };
+    let mut settings = format!("limits.memory = {memory:?}\n");
+    if config.is_some() {
+        settings.push_str("config-file = \"config\"\n");
+    }
+    written("settings.toml", &settings).map(Some)
 }
 
 fn filled(text: &str, far: SocketAddr, peer: SocketAddr) -> String {

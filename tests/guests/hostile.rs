@@ -100,7 +100,7 @@ fates! {
     worker_exits_badly: Fails("exited with code -1");
     recursion: Fails("call stack exhausted");
     recursion_into_the_host: Fails("call stack exhausted");
-    memory_bomb: Fails(STUCK);
+    memory_bomb: Fails("more than its 64 MiB");
     table_bomb: Fails(STUCK);
     clock_loop: Fails(STUCK);
     yield_loop: Fails(STUCK);
