@@ -25,8 +25,8 @@
 //! let (outer, mut network) = duplex(4096);
 //! let outer = Mutex::new(Some(outer));
 //! let connect: Connect = Box::new(move || {
-//!     let outer = outer.lock().map(|mut outer| outer.take());
-//!     Box::pin(async move { outer.ok().flatten().map(Io::any).ok_or(Failure::Refused) })
+//!     let outer = outer.lock().ok().and_then(|mut outer| outer.take());
+//!     Box::pin(async move { outer.map(Io::any).ok_or(Failure::Refused) })
 //! });
 //! let mut session = Session::new(&program, Grants::default()).await?;
 //! session.dial(Stream::gated(Io::any(inner), b"early "), connect).await?;
