@@ -8,13 +8,15 @@ use wasmtime::{Config, Engine, PoolingAllocationConfig, Store, UpdateDeadline, W
 
 /// Ticks without progress after which a guest is stopped: a second of its own running time, which no
 /// handshake's arithmetic takes, even interpreted. With its rests, that is some ten seconds.
-const STUCK_TICKS: u32 = 500;
+const STUCK_TICKS: u32 = 100;
 
 /// Ticks without progress after which a guest rests between them: more than a handshake's arithmetic takes, compiled.
 /// Without rests, one such guest for each of the process's threads would leave nothing to anybody else.
-const FREE_TICKS: u32 = 5;
+const FREE_TICKS: u32 = 1;
+/// How much longer each rest is than the one before.
+const REST: Duration = Duration::from_millis(10);
 /// The longest rest: a tenth of a processor is what a guest that goes nowhere keeps.
-const MAX_REST: Duration = Duration::from_millis(20);
+const MAX_REST: Duration = Duration::from_millis(100);
 
 /// Mappings left for everything that is not an instance: libraries, heaps, thread stacks.
 const OTHER_MAPPINGS: usize = 2048;
@@ -159,7 +161,7 @@ pub(super) fn store(engine: &Engine, guest: Guest) -> Store<Guest> {
 
 /// How long a guest rests after so many ticks without progress.
 fn rest(ticks: u32) -> Duration {
-    Duration::from_millis(u64::from(ticks.saturating_sub(FREE_TICKS))).min(MAX_REST)
+    REST.saturating_mul(ticks.saturating_sub(FREE_TICKS)).min(MAX_REST)
 }
 
 #[cfg(test)]
