@@ -1,6 +1,6 @@
 //! From a transport's name to its module, ready to be instantiated.
 //!
-//! In: what [`super::sources`] found behind the name, and a role. Out: a [`Transport`], checked, compiled and with all that
+//! In: what `sources` found behind the name, and a role. Out: a [`Transport`], checked, compiled and with all that
 //! its operator grants it, or one sentence that names the file.
 
 use super::artefacts::{Artefacts, MAX_ARTEFACT, unsealed};

@@ -161,7 +161,8 @@ pub(super) fn store(engine: &Engine, guest: Guest) -> Store<Guest> {
 
 /// How long a guest rests after so many ticks without progress.
 fn rest(ticks: u32) -> Duration {
-    REST.saturating_mul(ticks.saturating_sub(FREE_TICKS)).min(MAX_REST)
+    REST.saturating_mul(ticks.saturating_sub(FREE_TICKS))
+        .min(MAX_REST)
 }
 
 #[cfg(test)]
