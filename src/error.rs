@@ -120,6 +120,9 @@ pub enum Failure {
     /// The module said no; the text names its errno.
     #[error("the module gave up: {0}")]
     Module(String),
+    /// The module exports a role that nobody wrote: SDKs export them all.
+    #[error("the module gave up: EPERM (-63): it has no transport for this role")]
+    NoRole,
     /// The module's initialisation failed, which is where it reads its configuration; the text names its errno.
     #[error(
         "the module does not take its configuration: {0}; check --config and the bridge line's arguments, on a bridge ServerTransportOptions"
@@ -136,6 +139,9 @@ pub enum Failure {
         "the module crashed after it had asked for more than its {0} MiB of memory; if it needs them, raise limits.memory in its settings"
     )]
     OutOfMemory(u64),
+    /// The process ended before the connection did.
+    #[error("the connection was open when the process was told to end")]
+    Stopped,
     /// The module went on when it was told to end.
     #[error("the module was told to end, did not within {0} s, and was stopped")]
     Overstayed(u64),
@@ -186,8 +192,9 @@ impl Failure {
             | Failure::NotAllowed
             | Failure::Denied
             | Failure::BindAddress
+            | Failure::NoRole
             | Failure::Configuration(_) => Blame::Operator,
-            Failure::Arguments(_) | Failure::OrPort(_) => Blame::Parent,
+            Failure::Arguments(_) | Failure::OrPort(_) | Failure::Stopped => Blame::Parent,
             Failure::Module(_)
             | Failure::Trap(_)
             | Failure::Stuck
@@ -235,10 +242,12 @@ impl Failure {
             Failure::OrPort(_) => "orport",
             Failure::Broken(_) => "broken",
             Failure::Module(_) => "module",
+            Failure::NoRole => "no-role",
             Failure::Configuration(_) => "configuration",
             Failure::Trap(_) => "trap",
             Failure::Stuck => "stuck",
             Failure::OutOfMemory(_) => "out-of-memory",
+            Failure::Stopped => "stopped",
             Failure::Overstayed(_) => "overstayed",
             Failure::Left => "left",
             Failure::Stalled(_) => "stalled",

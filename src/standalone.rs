@@ -5,6 +5,8 @@
 //! before it begins. For people who are not tor: `dial` puts a module before what they connect to, `listen` before what
 //! they serve, `relay` between two of them.
 
+mod counts;
+
 use crate::config::settings::{Settings, Told};
 use crate::config::{CLIENT_CONNECTIONS, Config, SERVER_CONNECTIONS};
 use crate::error::{Failure, Severity};
@@ -16,15 +18,17 @@ use crate::net::{listen, tune_local, tune_network};
 use crate::say;
 use crate::transport::{Registry, State, Transport, services};
 use crate::tunnel::{Admission, Connection, Slot, Slots, WasUp, Way};
-use crate::watm::{Io, Outcome, Role, Stream, quiet};
+use crate::watm::{Io, Role, Stream, quiet};
 use anyhow::{Context, bail};
+use counts::Counts;
+use sha2::{Digest, Sha256};
 use socket2::SockRef;
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -85,16 +89,6 @@ struct Run {
     quiet_close: Duration,
     slots: Slots,
     counts: Counts,
-}
-
-#[derive(Default)]
-struct Counts {
-    open: AtomicU64,
-    ended: AtomicU64,
-    failed: AtomicU64,
-    /// From the application, or from where a relay's connections come.
-    from_inner: AtomicU64,
-    from_outer: AtomicU64,
 }
 
 /// Runs until a signal and the end of what is open then.
@@ -211,6 +205,7 @@ impl Run {
             transport.handshake_is_set = true;
         }
         let conf = transport.conf.file(std::iter::empty())?;
+        transport.state = own_state(&state, &module)?;
         let set_up = transport.set_up(role, conf.clone()).await;
         set_up.map_err(anyhow::Error::msg)?;
         let run = Run {
@@ -336,36 +331,6 @@ async fn accept(listener: TcpListener, run: Arc<Run>) {
     }
 }
 
-impl Counts {
-    fn add(&self, outcome: &Outcome) {
-        let ended = if outcome.result.is_ok() {
-            &self.ended
-        } else {
-            &self.failed
-        };
-        ended.fetch_add(1, Ordering::Relaxed);
-        self.from_inner
-            .fetch_add(outcome.from_inner, Ordering::Relaxed);
-        self.from_outer
-            .fetch_add(outcome.from_outer, Ordering::Relaxed);
-    }
-
-    /// One line, for a person.
-    fn tell(&self, since: Instant) {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mib = |counter: &AtomicU64| count(counter) >> 20;
-        tracing::info!(
-            "in {}: {} connections ended well, {} failed, {} are open; {} MiB up, {} MiB down",
-            humantime::format_duration(Duration::from_secs(since.elapsed().as_secs())),
-            count(&self.ended),
-            count(&self.failed),
-            count(&self.open),
-            mib(&self.from_inner),
-            mib(&self.from_outer),
-        );
-    }
-}
-
 /// A name for the module and the registry's settings for it: a path, unless it is a built-in's name alone.
 fn named(
     module: &std::path::Path,
@@ -390,6 +355,18 @@ fn named(
         ..Config::default()
     };
     (name, config)
+}
+
+/// Where the module keeps its files: apart from every other's, also from one of the same name in another folder.
+fn own_state(state: &State, module: &std::path::Path) -> anyhow::Result<State> {
+    let place = std::fs::canonicalize(module).unwrap_or_else(|_| module.to_owned());
+    let digest = Sha256::digest(place.as_os_str().as_encoded_bytes());
+    let name: String = digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let own = state.folder("alone").and_then(|all| all.folder(&name));
+    own.context("the module's folder in the state directory cannot be made")
 }
 
 fn default_state() -> Option<PathBuf> {

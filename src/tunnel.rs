@@ -334,9 +334,11 @@ impl Connection<'_> {
     fn tell_probe(&self, failure: &Failure) {
         let (name, whose) = (&self.transport.name, Whose(self.far));
         match failure {
-            Failure::Trap(_) | Failure::Stuck | Failure::OutOfMemory(_) | Failure::Host(_) => {
-                self.tell(failure)
-            }
+            Failure::Trap(_)
+            | Failure::Stuck
+            | Failure::OutOfMemory(_)
+            | Failure::NoRole
+            | Failure::Host(_) => self.tell(failure),
             _ => tracing::debug!("{name}: a handshake{whose} failed: {failure}"),
         }
     }
@@ -349,7 +351,7 @@ impl Connection<'_> {
             Ok(()) => tracing::trace!(
                 "{name}: a connection{whose} ended after {up} bytes up and {down} down"
             ),
-            Err(failure) if failure.blame() == Blame::Peer => {
+            Err(failure) if failure.blame() == Blame::Peer || *failure == Failure::Stopped => {
                 tracing::debug!("{name}: a connection{whose} ended early: {failure}");
             }
             Err(failure) => say!(

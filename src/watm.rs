@@ -32,7 +32,6 @@
 //! session.dial(Stream::gated(Io::any(inner), b"early "), connect).await?;
 //! // The transport is up: the application is answered, and bytes may flow.
 //! session.inner().open();
-//! let control = session.control();
 //! let run = tokio::spawn(session.run());
 //!
 //! application.write_all(b"and late").await?;
@@ -40,8 +39,7 @@
 //! network.read_exact(&mut got).await?;
 //! assert_eq!(&got, b"early and late");
 //!
-//! // A connection ends when its ends do, or when the host says so.
-//! control.stop();
+//! // A connection ends when its ends do; `Session::control` cuts one off before.
 //! drop((application, network));
 //! let outcome = run.await?;
 //! outcome.result?;
@@ -55,6 +53,7 @@
 mod abi;
 mod caps;
 mod control;
+mod crash;
 mod effort;
 mod ends;
 mod engine;

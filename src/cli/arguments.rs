@@ -33,7 +33,7 @@ pub(super) struct Standalone {
     /// Connections at a time [default: 1536 for dial, 4096 for listen and relay]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: Option<u32>,
-    /// How long a transport's handshake may take, in seconds [default: 30]
+    /// How long a transport's handshake may take, in seconds; for dial and relay, what connecting takes comes on top [default: 30]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3600))]
     handshake_timeout: Option<u64>,
     /// How long connecting may take, in seconds
@@ -42,7 +42,7 @@ pub(super) struct Standalone {
     /// How long open connections may take to end after the first signal, in seconds; a second signal ends them at once
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     drain_timeout: u64,
-    /// Where compiled modules are kept [default: $XDG_STATE_HOME/ouzel or ~/.local/state/ouzel]
+    /// Where compiled modules and the files of modules are kept [default: $XDG_STATE_HOME/ouzel or ~/.local/state/ouzel]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Processor threads [default: one per core]

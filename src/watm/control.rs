@@ -22,16 +22,35 @@ pub struct Control {
 #[derive(Debug, Default)]
 struct State {
     stopped: bool,
+    /// Whoever stopped it cut the connection off.
+    cuts: bool,
     read: bool,
     /// The guest's and [`Control::overdue`]'s at once: both are polled by the session's task.
     waiting: Option<Waker>,
 }
 
 impl Control {
-    /// Tells the worker to end. One that has not after 5 s is stopped, and both its ends are reset.
+    /// Tells the worker to end, in the middle of its connection: what is queued is delivered, then both ends are reset,
+    /// because a truncated stream must not look complete. One that has not ended after 5 s is stopped.
     pub fn stop(&self) {
+        self.tell(true);
+    }
+
+    /// Tells the worker to end because nobody is left.
+    pub(super) fn leave(&self) {
+        self.tell(false);
+    }
+
+    /// Whether the connection was cut off.
+    pub(super) fn has_cut(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.cuts
+    }
+
+    fn tell(&self, cuts: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.stopped = true;
+        state.cuts |= cuts;
         if let Some(waker) = state.waiting.take() {
             waker.wake();
         }

@@ -88,7 +88,7 @@ impl Guest {
             self.leaving.wait = None;
             cx.waker().wake_by_ref();
         } else {
-            self.control.stop();
+            self.control.leave();
         }
     }
 

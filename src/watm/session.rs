@@ -6,6 +6,7 @@
 
 use super::abi::{Abi, Role, SETUP};
 use super::control::{Control, GRACE};
+use super::crash::{failure_of, no_instance};
 use super::ends::Finished;
 use super::engine;
 use super::errno::Errno;
@@ -18,7 +19,7 @@ use super::stream::Stream;
 use super::world::World;
 use crate::error::Failure;
 use std::sync::Arc;
-use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, WasmParams};
+use wasmtime::{Instance, Store, WasmParams};
 
 /// A guest that lives: one connection's.
 ///
@@ -294,9 +295,7 @@ impl Session {
         let abi = self.program.abi;
         let told = self.store.data_mut().failure.take();
         told.unwrap_or_else(|| match Errno::of_result(result) {
-            Err(errno @ Errno::EPERM) => {
-                Failure::Module(format!("{errno}: it has no transport for this role"))
-            }
+            Err(Errno::EPERM) => Failure::NoRole,
             _ => Failure::Module(abi.shown(result)),
         })
     }
@@ -352,13 +351,18 @@ impl Session {
             let why = abi.shown(result);
             return Err(Failure::Module(format!("its {cancel} failed: {why}")));
         }
-        match self.call(abi.worker(), None).await? {
-            0 => Ok(()),
+        match Errno::of_result(self.call(abi.worker(), None).await?) {
             // The ends that published workers report: the peer closed, the host said so.
-            result if Errno::of_result(result) == Err(Errno::EPIPE) => Ok(()),
-            result if Errno::of_result(result) == Err(Errno::ECANCELED) => Ok(()),
-            result => Err(Failure::Module(abi.shown(result))),
+            Ok(0) | Err(Errno::EPIPE | Errno::ECANCELED) => {}
+            Ok(result) => return Err(Failure::Module(abi.shown(result))),
+            Err(errno) => return Err(Failure::Module(abi.shown(errno.negated()))),
         }
+        let guest = self.store.data();
+        let mut ends = [self.inner, self.outer].into_iter();
+        if guest.control.has_cut() && !ends.all(|at| guest.streams[at].ended()) {
+            return Err(Failure::Stopped);
+        }
+        Ok(())
     }
 
     /// Takes the application's end back from a guest that failed before its worker ran.
@@ -415,35 +419,5 @@ impl Session {
             }
             called => called.map_err(|error| store.data().limits.explain(failure_of(&error))),
         }
-    }
-}
-
-fn no_instance(error: &wasmtime::Error, slots: usize) -> Failure {
-    if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
-        return Failure::PoolFull(slots);
-    }
-    let of_guest = error.is::<Trap>() || error.is::<Failure>() || error.is::<Exit>();
-    if of_guest {
-        return failure_of(error);
-    }
-    Failure::Host(format!("no instance could be made: {}", first_line(error)))
-}
-
-/// What wasmtime says first; further lines name the guest's functions, which are the guest's words.
-fn first_line(error: &wasmtime::Error) -> String {
-    let text = error.root_cause().to_string();
-    text.lines().next().unwrap_or_default().to_owned()
-}
-
-fn failure_of(error: &wasmtime::Error) -> Failure {
-    if let Some(failure) = error.downcast_ref::<Failure>() {
-        return failure.clone();
-    }
-    if let Some(exit) = error.downcast_ref::<Exit>() {
-        return Failure::Module(exit.to_string());
-    }
-    match error.downcast_ref::<Trap>() {
-        Some(trap) => Failure::Trap(trap.to_string()),
-        None => Failure::Trap(first_line(error)),
     }
 }

@@ -1,6 +1,7 @@
 //! How connections end: nothing is lost at the end, and half an end is passed on.
 
 use crate::tunnel::{Tunnel, dialer, tunnel, within};
+use ouzel::error::Failure;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -287,7 +288,7 @@ async fn a_reset_takes_nothing_along_that_was_sent_before() {
 
 /// The control pipe ends a worker, whatever shape it has, and that is no failure.
 #[tokio::test]
-async fn a_worker_that_is_told_to_end_ends_well() {
+async fn a_worker_that_is_told_to_end_cuts_its_connection_off() {
     for name in ["plain", "upstream_a", "upstream_c"] {
         let (mut app, mut network, session) = dialer(name, None).await.expect("the handshake");
         let control = session.control();
@@ -297,10 +298,11 @@ async fn a_worker_that_is_told_to_end_ends_well() {
             let mut got = [0; 6];
             network.read_exact(&mut got).await.expect("arrived");
             control.stop();
-            assert_eq!(network.read(&mut got).await.expect("a FIN, no RST"), 0);
-            assert_eq!(app.read(&mut got).await.expect("a FIN, no RST"), 0);
-            drop((app, network));
-            run.await.expect("no panic").result.expect("a clean end");
+            // A truncated stream must not look complete.
+            network.read(&mut got).await.expect_err("a RST, no FIN");
+            app.read(&mut got).await.expect_err("a RST, no FIN");
+            let outcome = run.await.expect("no panic");
+            assert_eq!(outcome.result, Err(Failure::Stopped));
         })
         .await;
     }

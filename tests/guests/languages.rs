@@ -114,7 +114,7 @@ async fn the_host_cancels(name: &str) {
         .expect("arrived");
     control.stop();
     let outcome = within(name, session).await.expect("no panic");
-    outcome.result.expect("to be cancelled is no failure");
+    assert_eq!(outcome.result, Err(Failure::Stopped), "{name} was cut off");
 }
 
 macro_rules! languages {
