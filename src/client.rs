@@ -118,6 +118,7 @@ impl Client {
             transport: &self.transport,
             slots: &self.slots,
             conf,
+            dialling: self.dial.timeout,
             far: target.unscrubbed(),
         }
     }

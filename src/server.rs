@@ -183,6 +183,7 @@ impl Server {
             transport: &self.transport,
             slots: &self.slots,
             conf: self.conf.clone(),
+            dialling: Duration::ZERO,
             far: peer,
         }
     }

@@ -231,6 +231,7 @@ impl Run {
             transport: &self.transport,
             slots: &self.slots,
             conf: self.conf.clone(),
+            dialling: self.dial.timeout,
             far: peer,
         }
     }
@@ -273,6 +274,15 @@ impl Run {
         self.counts.open.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// How long after its accept a connection that failed is closed; a relay's handshake waits for its dial too.
+    fn quiet_close(&self) -> Duration {
+        let quiet = self.transport.quiet_close(self.quiet_close);
+        match self.job {
+            Job::Relay => quiet.max(self.transport.handshake + self.dial.timeout),
+            Job::Dial | Job::Listen => quiet,
+        }
+    }
+
     /// A plain connection to where the run goes.
     fn onward(&self) -> impl Future<Output = Result<TcpStream, Failure>> + use<> {
         let (dial, target) = (Arc::clone(&self.dial), self.connect.clone());
@@ -311,7 +321,7 @@ async fn accept(listener: TcpListener, run: Arc<Run>) {
             Job::Dial => tune_local(&socket),
             Job::Listen | Job::Relay => tune_network(&socket),
         }
-        let quiet_until = Instant::now() + run.transport.quiet_close(run.quiet_close);
+        let quiet_until = Instant::now() + run.quiet_close();
         let run = Arc::clone(&run);
         match run.slots.admit().await {
             Admission::Carried(slot) => {

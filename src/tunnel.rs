@@ -13,8 +13,9 @@ use crate::transport::Transport;
 use crate::watm::{Connect, Control, Dial, Io, Outcome, Session, Stream};
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -149,6 +150,8 @@ pub struct Connection<'a> {
     pub slots: &'a Slots,
     /// With this configuration file for its module.
     pub conf: Option<Arc<[u8]>>,
+    /// What a dial may take, where the module's handshake waits for one.
+    pub dialling: Duration,
     /// The far end's address, which appears in logs only where the operator wants it.
     pub far: &'a (dyn Display + Sync),
 }
@@ -210,7 +213,7 @@ impl Connection<'_> {
         answer: &[u8],
     ) -> Result<Outcome, (Option<TcpStream>, Failure)> {
         // The dial has a limit of its own, and a name of its own when it is exceeded.
-        let deadline = self.deadline(dial::DEFAULT_TIMEOUT);
+        let deadline = self.deadline(self.dialling);
         let mut session = match self.session(deadline).await {
             Ok(session) => session,
             Err(failure) => return Err((Some(socket), failure)),
@@ -263,6 +266,12 @@ impl Connection<'_> {
             self.tell_probe(&failure);
             return Err((session.into_outer(), WasUp(false)));
         }
+        // The handshake's last word is not kept waiting for the relay.
+        poll_fn(|cx| {
+            let _ = session.outer().poll_flush(cx);
+            Poll::Ready(())
+        })
+        .await;
         match relay.await {
             Ok(relay) => {
                 tune_local(&relay);
@@ -284,7 +293,7 @@ impl Connection<'_> {
         socket: TcpStream,
         way: Way,
     ) -> Result<Outcome, (Option<Stream>, WasUp)> {
-        let deadline = self.deadline(dial::DEFAULT_TIMEOUT);
+        let deadline = self.deadline(self.dialling);
         let mut session = match self.session(deadline).await {
             Ok(session) => session,
             Err(failure) => {

@@ -7,7 +7,7 @@ use super::registry::Transport;
 use super::replay::ReplaySet;
 use super::state::State;
 use crate::error::Failure;
-use crate::watm::{Files, Grants, Role, Session, SetUp, Wire};
+use crate::watm::{Files, Grants, Role, Session, SetUp, Wire, printable};
 use serde_json::{Map, Value};
 use std::io;
 use std::ops::RangeInclusive;
@@ -57,7 +57,10 @@ impl Answer {
         };
         match map.remove("version") {
             Some(version) if version == 1 => {}
-            Some(other) => return Err(format!("has version {other}, and this host knows 1")),
+            Some(Value::Number(other)) => {
+                return Err(format!("has version {other}, and this host knows 1"));
+            }
+            Some(_) => return Err("has a version that is no number".to_owned()),
             None => return Err("has no \"version\": 1".to_owned()),
         }
         let answer = Answer {
@@ -82,7 +85,8 @@ impl Answer {
             },
         };
         if let Some(unknown) = map.keys().next() {
-            return Err(format!("has {unknown:?}, which version 1 does not know"));
+            let unknown = printable(unknown);
+            return Err(format!("has \"{unknown}\", which version 1 does not know"));
         }
         if let (Some(handshake), Some(quiet)) = (answer.handshake, answer.quiet_close)
             && quiet < handshake

@@ -3,7 +3,8 @@
 //!
 //! In: the reads of one stream, their places and lengths. Out: whether a read is in the middle of a record, where the host
 //! waits for the rest instead of answering EAGAIN. Whoever waits in `poll_oneoff` in between keeps its own state and is left
-//! alone; so is everybody whose first read is longer than a header. A wrong guess costs [`PATIENCE`] and nothing else.
+//! alone; so is everybody whose first read is longer than a header. A guest that was held gets EAGAIN at the next record's
+//! beginning, so that its other end has a turn; a wrong guess costs [`PATIENCE`] at most.
 
 use std::time::Duration;
 

@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// The longest line: enough for an error message, too little to be a way out for somebody's data.
 const LINE: usize = 512;
 
+/// The most of one write that is looked at; the rest of it is not told.
+const LOOK: usize = 4 << 10;
+
 /// Hears what guests print.
 pub trait Output: fmt::Debug + Send + Sync {
     /// A line, without its end.
@@ -38,12 +41,14 @@ impl Prints {
         if self.output.is_none() {
             return;
         }
-        let mut pieces = bytes.split(|&byte| byte == b'\n');
+        let looked_at = bytes.len().min(LOOK);
+        let mut pieces = bytes[..looked_at].split(|&byte| byte == b'\n');
         self.keep(pieces.next().unwrap_or_default());
         for piece in pieces {
             self.end_line();
             self.keep(piece);
         }
+        self.cut |= looked_at < bytes.len();
     }
 
     fn keep(&mut self, piece: &[u8]) {

@@ -102,10 +102,14 @@ async fn dial(guest: &mut Guest, network: String, address: String) -> wasmtime::
 async fn connect_for(guest: &mut Guest, mut connecting: Connecting) -> wasmtime::Result<i32> {
     let result = poll_fn(|cx| match connecting.as_mut().poll(cx) {
         Poll::Ready(result) => Poll::Ready(Ok(result)),
-        Poll::Pending => match guest.look_around(cx) {
-            Ok(()) => Poll::Pending,
-            Err(failure) => Poll::Ready(Err(wasmtime::Error::new(failure))),
-        },
+        Poll::Pending => {
+            // What the guest has answered its peer so far goes out.
+            let _ = guest.poll_flush(cx);
+            match guest.look_around(cx) {
+                Ok(()) => Poll::Pending,
+                Err(failure) => Poll::Ready(Err(wasmtime::Error::new(failure))),
+            }
+        }
     });
     let result = result.await?;
     Ok(connected(guest, result))

@@ -4,6 +4,9 @@
 //! wish: what a module may do is the same for all of them.
 
 use crate::watm::Import;
+use std::collections::HashSet;
+
+const MOST_NAMES: usize = 64;
 
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 
@@ -203,7 +206,11 @@ impl Capability {
 /// What is asked for, each with the names of the imports that do.
 pub(super) fn asked_for<'a>(imports: &[Import<'a>]) -> Vec<(&'static Capability, Vec<&'a str>)> {
     let mut found: Vec<(&'static Capability, Vec<&'a str>)> = Vec::new();
+    let mut seen = HashSet::new();
     for import in imports {
+        if !seen.insert((import.module, import.name)) {
+            continue;
+        }
         // The first that covers it: the last one takes the rest.
         let Some(capability) = ALL.iter().find(|capability| capability.covers(import)) else {
             continue;
@@ -212,7 +219,8 @@ pub(super) fn asked_for<'a>(imports: &[Import<'a>]) -> Vec<(&'static Capability,
             .iter_mut()
             .find(|(known, _)| known.label == capability.label)
         {
-            Some((_, names)) if names.contains(&import.name) => {}
+            // No module of good will has more names than preview1.
+            Some((_, names)) if names.len() == MOST_NAMES => {}
             Some((_, names)) => names.push(import.name),
             None => found.push((capability, vec![import.name])),
         }

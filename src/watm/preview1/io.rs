@@ -197,6 +197,10 @@ async fn read_record(
         let rest = wait(guest, false, |guest, cx| {
             let _ = guest.poll_flush(cx);
             let read = guest.streams[at].poll_read(cx, buffer);
+            if read.is_pending() {
+                // It was held: at the next record's beginning the other end has its turn.
+                guest.streams[at].turn = TURN;
+            }
             read.map(|read| noted(guest, at, read))
         });
         let rest = timeout(framing::PATIENCE, rest).await;
