@@ -46,6 +46,12 @@ impl Mistake {
         }
     }
 
+    /// The same with what to do about it.
+    pub(super) fn with(mut self, remedy: &str) -> Mistake {
+        self.what = format!("{}; {remedy}", self.what);
+        self
+    }
+
     pub(super) fn unreadable(error: &io::Error, file: &Path) -> Mistake {
         let what = match error.kind() {
             io::ErrorKind::NotFound => "does not exist; check the path after --config".to_owned(),
