@@ -15,10 +15,10 @@ pub use values::{
 };
 
 use crate::net::allow::{Allow, Rule};
+use crate::platform;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -230,7 +230,7 @@ fn text(file: &Path) -> Result<String, Mistake> {
 
 fn bytes(file: &Path) -> Result<Vec<u8>, Mistake> {
     let mut bytes = Vec::new();
-    fs::File::open(file)
+    platform::open_file(file)
         .and_then(|opened| opened.take(MAX_SETTINGS as u64 + 1).read_to_end(&mut bytes))
         .map_err(|error| Mistake::unreadable(&error, file))?;
     if bytes.len() > MAX_SETTINGS {

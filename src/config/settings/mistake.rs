@@ -55,6 +55,7 @@ impl Mistake {
     pub(super) fn unreadable(error: &io::Error, file: &Path) -> Mistake {
         let what = match error.kind() {
             io::ErrorKind::NotFound => "does not exist; check the path after --config".to_owned(),
+            io::ErrorKind::InvalidInput => "is no regular file; name one".to_owned(),
             io::ErrorKind::IsADirectory => "is a directory; name the file in it".to_owned(),
             _ => format!(
                 "cannot be read ({error}); check its permissions, and under Debian's tor its AppArmor profile (it allows \
