@@ -3,6 +3,7 @@
 //! In: arguments, and whether there is a parent. Out: the exit code of what was asked for. tor passes the arguments of its `exec`
 //! line through, so the flags that people have in their torrc for obfs4proxy and lyrebird are taken too.
 
+use crate::config::settings::Mistake;
 use crate::pt::{env, is_transport_name};
 use crate::standalone::{self, Job};
 use crate::{managed, platform, tools};
@@ -233,7 +234,13 @@ fn alone(job: Job, args: Standalone) -> ExitCode {
         runtime.shutdown_background();
         done
     };
-    finish(runtime(threads).and_then(run))
+    match runtime(threads).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => match failed(&error) {
+            _ if error.is::<Mistake>() => ExitCode::from(WRONG),
+            other => other,
+        },
+    }
 }
 
 fn runtime(threads: Option<usize>) -> anyhow::Result<Runtime> {

@@ -22,6 +22,8 @@ pub struct Config {
     pub configs: Vec<(String, PathBuf)>,
     /// A folder of modules, each a transport.
     pub folder: Option<PathBuf>,
+    /// The one that the operator's file names, where the command line names another.
+    pub overruled_folder: Option<PathBuf>,
     /// What the operator's file says about transports.
     pub transports: BTreeMap<String, Settings>,
     /// Connections at a time, if not the default of the side.
@@ -40,6 +42,7 @@ impl Default for Config {
             modules: Vec::new(),
             configs: Vec::new(),
             folder: None,
+            overruled_folder: None,
             transports: BTreeMap::new(),
             max_connections: None,
             log_level: Severity::Notice,

@@ -99,6 +99,20 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Opens a file that somebody named, to read it. A FIFO is none: it would be waited for until somebody writes.
+pub fn open_file(path: &Path) -> io::Result<std::fs::File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = std::fs::metadata(path)?.file_type();
+        if kind.is_fifo() || kind.is_socket() {
+            let what = "it is no regular file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+    }
+    std::fs::File::open(path)
+}
+
 /// Options for making a new file that only its owner can read.
 #[expect(
     clippy::disallowed_methods,

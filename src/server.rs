@@ -6,7 +6,7 @@
 
 use crate::error::{Failure, Severity};
 use crate::net::{dial::Dial, listen, orport::OrPort, tune_network};
-use crate::pt::args::Args;
+use crate::pt::args::{Args, ArgsError};
 use crate::pt::env::ServerEnv;
 use crate::pt::ipc::Ipc;
 use crate::say;
@@ -65,7 +65,7 @@ pub async fn start(
                 }
                 ipc.status_version(name);
                 if let Err(error) = ipc.smethod(name, at, &args) {
-                    ipc.smethod_error(name, &format!("its arguments cannot be announced: {error}"));
+                    ipc.smethod_error(name, &unannounced(&args, error));
                     continue;
                 }
                 let (relay, slots) = (relay.clone(), slots.clone());
@@ -87,6 +87,21 @@ pub async fn start(
 /// tor copies `ARGS` into bridge lines with their backslashes, and makes a space of every comma.
 fn needs_escape(text: &str) -> bool {
     text.contains([',', '=', '\\'])
+}
+
+/// Why arguments cannot be announced, with the key to change.
+fn unannounced(args: &Args, error: ArgsError) -> String {
+    let key = match error {
+        ArgsError::Unprintable(item) => args.iter().nth(item - 1).map(|(key, _)| key),
+        _ => None,
+    };
+    match key {
+        Some(key) => format!(
+            "{:?} cannot be announced: its {error}; use printable ASCII without blanks",
+            String::from_utf8_lossy(key)
+        ),
+        None => format!("its arguments cannot be announced: {error}"),
+    }
 }
 
 type Opened = (Transport, Option<Arc<[u8]>>, TcpListener, SocketAddr);

@@ -94,6 +94,7 @@ impl Run {
         let config = Config {
             modules: self.modules,
             configs: configs.collect(),
+            overruled_folder: file.folder.clone().filter(|_| self.folder.is_some()),
             folder: self.folder.or(file.folder),
             max_connections: self
                 .max_connections

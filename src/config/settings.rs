@@ -15,9 +15,10 @@ pub use values::{
 };
 
 use crate::net::allow::{Allow, Rule};
+use crate::platform;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -174,23 +175,40 @@ pub struct Told {
 
 impl Told {
     /// Reads a file: settings where its name ends in `.toml`; the Go runtime's where it is JSON of that shape; or else it is
-    /// what the module itself reads, and stays closed.
+    /// what the module itself reads. What begins like JSON and is none was meant as one of those.
     pub fn read(file: &Path) -> Result<Told, Mistake> {
-        if file.extension().is_some_and(|end| end == "toml") {
+        if file
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("toml"))
+        {
             let settings = Settings::read(file)?;
             return Ok(Told {
                 settings,
                 ..Told::default()
             });
         }
-        match bytes(file) {
-            Ok(text) if go::is_go_shape(&text) => go::parse(&text, file),
-            // What cannot be read is told by whoever hands it to the module.
-            _ => Ok(Told {
-                own: Some(file.to_owned()),
-                ..Told::default()
-            }),
+        // What cannot be read is told by whoever hands it to the module.
+        if let Ok(text) = bytes(file) {
+            if go::is_go_shape(&text) {
+                return go::parse(&text, file);
+            }
+            if text.trim_ascii_start().starts_with(b"{")
+                && let Err(error) = serde_json::from_slice::<IgnoredAny>(&text)
+            {
+                let remedy = "what begins with { has to be JSON here; hand any other text to the module with config-file in \
+                              a .toml";
+                return Err(Mistake::of_json(&error, file).with(remedy));
+            }
         }
+        let notice = format!(
+            "{} is handed to the module as its own configuration",
+            file.display()
+        );
+        Ok(Told {
+            own: Some(file.to_owned()),
+            notices: vec![notice],
+            ..Told::default()
+        })
     }
 }
 
@@ -212,7 +230,7 @@ fn text(file: &Path) -> Result<String, Mistake> {
 
 fn bytes(file: &Path) -> Result<Vec<u8>, Mistake> {
     let mut bytes = Vec::new();
-    fs::File::open(file)
+    platform::open_file(file)
         .and_then(|opened| opened.take(MAX_SETTINGS as u64 + 1).read_to_end(&mut bytes))
         .map_err(|error| Mistake::unreadable(&error, file))?;
     if bytes.len() > MAX_SETTINGS {

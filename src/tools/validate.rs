@@ -24,7 +24,8 @@ pub struct Options {
     /// Demand that they export this role: dialer, fixed-dialer, listener or relay; again for more
     #[arg(long = "role", value_name = "ROLE", value_parser = role)]
     roles: Vec<Role>,
-    /// Make an instance of each and run its initialisation too (and its set-up, if it has one)
+    /// Make an instance of each and run its initialisation too (and its set-up, if it has one), in every --role, or else in
+    /// every role that it exports
     #[arg(long)]
     run: bool,
     /// The configuration for --run (a JSON object, or whatever the modules read)
@@ -94,13 +95,19 @@ async fn judge<'a>(
     for role in &options.roles {
         verdict.demand(*role);
     }
-    let role = options.roles.first().or(verdict.roles.first()).copied();
-    let starts = match role {
-        Some(role) if options.run && verdict.is_good() => {
-            Some(verdict.start(config.clone(), role).await)
-        }
-        _ => None,
+    let roles = match &*options.roles {
+        [] => verdict.roles.clone(),
+        demanded => demanded.to_vec(),
     };
+    let mut starts = None;
+    if options.run && verdict.is_good() {
+        for role in roles {
+            starts = Some(verdict.start(config.clone(), role).await);
+            if starts == Some(false) {
+                break;
+            }
+        }
+    }
     Judged {
         path,
         sha256,

@@ -6,6 +6,7 @@
 use super::inspect::Anatomy;
 use crate::error::{Failure, Severity};
 use crate::log;
+use crate::pt::args::{Args, encode_smethod};
 use crate::transport::artefacts::{MAX_ARTEFACT, unsealed};
 use crate::transport::registry::HANDSHAKE;
 use crate::transport::setup::Answer;
@@ -62,6 +63,7 @@ impl Fault {
         let remedy = match error.kind() {
             io::ErrorKind::NotFound => "is the name right?",
             io::ErrorKind::IsADirectory => "name a file in it",
+            io::ErrorKind::InvalidInput => "name the .wasm of a transport",
             io::ErrorKind::FileTooLarge => "name the .wasm of a transport",
             _ => "check its owner and mode",
         };
@@ -203,7 +205,7 @@ impl Verdict {
             Err(why) => {
                 self.faults.push(Fault {
                     label: "start",
-                    text: format!("does not start: {why}"),
+                    text: format!("does not start as a {}: {why}", role.word()),
                 });
                 false
             }
@@ -219,10 +221,17 @@ async fn start(program: &Arc<Program>, conf: Option<Arc<[u8]>>, role: Role) -> R
     let mut grants = Grants::from(conf);
     let set_up = Session::set_up(program, grants.clone(), role).await;
     if let Some(done) = set_up.map_err(|failure| format!("its set-up failed: {failure}"))? {
-        let answer = Answer::parse(&done.answer);
-        grants.wire = answer
-            .map_err(|why| format!("its set-up's answer {why}"))?
-            .wire;
+        let answer =
+            Answer::parse(&done.answer).map_err(|why| format!("its set-up's answer {why}"))?;
+        if role == Role::Listener {
+            let mut args = Args::new();
+            for (key, value) in answer.args {
+                args.push(key, value);
+            }
+            encode_smethod(&args)
+                .map_err(|error| format!("what its set-up announces cannot be: {error}"))?;
+        }
+        grants.wire = answer.wire;
         grants.state = Some(Arc::new(done.state));
     }
     let session = Session::new(program, grants).await;

@@ -8,7 +8,7 @@
 use super::registry::BUILTINS;
 use crate::config::Config;
 use crate::config::settings::{Settings, Told, is_name};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -61,6 +61,12 @@ pub(super) fn gather(config: &Config) -> Sources {
         .iter()
         .map(|&(name, wasm)| (name.to_owned(), Ok(Source::of(Module::BuiltIn(wasm)))))
         .collect();
+    if let Some(unused) = &config.overruled_folder {
+        tracing::info!(
+            "the folder {} is not used: --modules names another than modules in the file after --config",
+            unused.display()
+        );
+    }
     let beside = match &config.folder {
         Some(folder) => add_folder(&mut sources, folder),
         None => BTreeMap::new(),
@@ -71,7 +77,7 @@ pub(super) fn gather(config: &Config) -> Sources {
     }
     for (name, path) in &config.modules {
         let table = config.transports.get(name).cloned();
-        if let Some(unread) = beside.get(name).filter(|_| table.is_none()) {
+        if let Some(unread) = beside.get(name) {
             tracing::info!(
                 "{} is not read: it belongs to the module beside it, and --module names another for {name}",
                 unread.display()
@@ -79,7 +85,7 @@ pub(super) fn gather(config: &Config) -> Sources {
         }
         let mut source = Source::of(Module::File(path.clone(), "--module"));
         source.settings = table.unwrap_or_default();
-        sources.insert(name.clone(), Ok(source));
+        put(&mut sources, name, source, "--module");
     }
     for (name, path) in &config.configs {
         match sources.get_mut(name) {
@@ -93,6 +99,21 @@ pub(super) fn gather(config: &Config) -> Sources {
         }
     }
     sources
+}
+
+/// Puts one module into the place of another, and says which goes unused; a built-in is nothing that anybody put there.
+fn put(sources: &mut Sources, name: &str, source: Source, who: &str) {
+    let before = sources.insert(name.to_owned(), Ok(source));
+    if let Some(Ok(Source {
+        module: Module::File(unused, _),
+        ..
+    })) = before
+    {
+        tracing::info!(
+            "{} is not used: {who} names another module for {name}",
+            unused.display()
+        );
+    }
 }
 
 fn add_table(
@@ -115,7 +136,7 @@ fn add_table(
         (Some(path), _) => {
             let mut source = Source::of(Module::File(path.clone(), "module"));
             source.settings = settings;
-            sources.insert(name.to_owned(), Ok(source));
+            put(sources, name, source, &format!("[transport.{name}]"));
         }
         (None, Some(Ok(source))) => source.settings = settings,
         (None, Some(Err(_))) => {}
@@ -148,16 +169,15 @@ fn add_folder(sources: &mut Sources, folder: &Path) -> BTreeMap<String, PathBuf>
         }
     };
     let mut read = BTreeMap::new();
+    let with_module: BTreeSet<String> = files
+        .iter()
+        .filter(|(_, files)| !files.modules.is_empty())
+        .map(|(name, _)| name.clone())
+        .collect();
     for (name, files) in files {
         let built_in = sources.contains_key(&name);
         if !is_name(&name) {
-            if let Some(module) = files.modules.first() {
-                tracing::warn!(
-                    "{} makes no transport, because {name:?} is no name for one; rename it to {}",
-                    module.display(),
-                    renamed(module, &name)
-                );
-            }
+            tell_misnamed(&name, &files, &with_module);
             continue;
         }
         if files.modules.is_empty() && !built_in {
@@ -183,6 +203,41 @@ fn add_folder(sources: &mut Sources, folder: &Path) -> BTreeMap<String, PathBuf>
     read
 }
 
+/// What lies under a name that no transport can have is not used: pins and limits among it.
+fn tell_misnamed(name: &str, files: &Files, with_module: &BTreeSet<String>) {
+    let better = nearest_name(name);
+    if let Some(module) = files.modules.first() {
+        let along: String = files
+            .settings
+            .iter()
+            .map(|file| {
+                format!(
+                    ", and {} along with it to {}",
+                    file.display(),
+                    renamed(file, &better)
+                )
+            })
+            .collect();
+        tracing::warn!(
+            "{} makes no transport, because {name:?} is no name for one; rename it to {}{along}",
+            module.display(),
+            renamed(module, &better)
+        );
+        return;
+    }
+    for alone in &files.settings {
+        // Other programs have JSON too; this is a transport's if its module was renamed, and it was not.
+        if has_end(alone, "toml") || with_module.contains(&better) {
+            tracing::warn!(
+                "{} is not read, because {name:?} is no name for a transport; name it like the module that it is for \
+                 ({}), or take it away",
+                alone.display(),
+                renamed(alone, &better)
+            );
+        }
+    }
+}
+
 fn list(folder: &Path) -> io::Result<BTreeMap<String, Files>> {
     let mut found: BTreeMap<String, Files> = BTreeMap::new();
     for (count, entry) in fs::read_dir(folder)?.enumerate() {
@@ -200,7 +255,7 @@ fn list(folder: &Path) -> io::Result<BTreeMap<String, Files>> {
         if name.starts_with('.') {
             continue;
         }
-        match end {
+        match &*end.to_ascii_lowercase() {
             "wasm" | "cwasm" => found.entry(name).or_default().modules.push(path),
             "toml" | "json" => found.entry(name).or_default().settings.push(path),
             _ => {}
@@ -263,11 +318,12 @@ fn of_files(
 }
 
 fn has_end(file: &Path, end: &str) -> bool {
-    file.extension().is_some_and(|own| own == end)
+    file.extension()
+        .is_some_and(|own| own.eq_ignore_ascii_case(end))
 }
 
-/// The nearest name that tor takes, as a file's.
-fn renamed(module: &Path, name: &str) -> String {
+/// The nearest name that tor takes.
+fn nearest_name(name: &str) -> String {
     let mut better: String = name
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
@@ -275,6 +331,10 @@ fn renamed(module: &Path, name: &str) -> String {
     if better.is_empty() || better.starts_with(|c: char| c.is_ascii_digit()) {
         better.insert(0, '_');
     }
-    let end = module.extension().unwrap_or_default().to_string_lossy();
-    format!("{better}.{end}")
+    better
+}
+
+fn renamed(file: &Path, name: &str) -> String {
+    let end = file.extension().unwrap_or_default().to_string_lossy();
+    format!("{name}.{end}")
 }

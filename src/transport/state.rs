@@ -107,12 +107,12 @@ fn replace(options: &fs::OpenOptions, path: &Path, data: &[u8]) -> io::Result<()
 
 /// Reads a file that the operator named, capped at `most` bytes.
 pub fn read_named(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    read_capped(fs::File::open(path)?, most)
+    read_capped(platform::open_file(path)?, most)
 }
 
 /// Reads native code that the operator named: only the operator or root may be able to write it.
 pub fn read_trusted(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let file = fs::File::open(path)?;
+    let file = platform::open_file(path)?;
     if !platform::is_trusted(&file.metadata()?) {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::module;
 use crate::pattern::{Arrival, Shape, bytes};
+use crate::process::free_port;
 use crate::report::Tried;
 
 /// Enough to fill every queue on the way.
@@ -29,7 +30,8 @@ const AS_IS: &str = "ok (as is)";
 const NO: &str = "–";
 const FAILED: &str = "**FAILED**";
 
-fn all(state: &str) -> Vec<LookAlike> {
+fn all(state: &str, fixed: &str) -> Vec<LookAlike> {
+    let to_fixed = format!("tcp {fixed}");
     let plain = |guest: &'static str, cells| LookAlike {
         name: guest.rsplit('/').next().unwrap_or(guest),
         guest,
@@ -98,6 +100,25 @@ fn all(state: &str) -> Vec<LookAlike> {
             json!({"known": {"fixed dialer": "without a configuration it knows no address"}}),
             [NO, "fails, as known", NO, AS_IS],
         ),
+        // Two that go to one port, by themselves; they are next to each other in the folder, and so tried at once.
+        with(
+            "roaming_to_a_port",
+            "test-guests/roaming",
+            json!({"config": to_fixed, "goes_to": fixed}),
+            [NO, AS_IS, NO, FAILED],
+        ),
+        with(
+            "roaming_to_a_port_too",
+            "test-guests/roaming",
+            json!({"config": to_fixed, "goes_to": fixed}),
+            [NO, AS_IS, NO, FAILED],
+        ),
+        with(
+            "plain_but_known_to_fail",
+            "plain",
+            json!({"known": {"dialer": "of old"}}),
+            ["**not as known**", NO, AS_IS, NO],
+        ),
         plain("test-guests/final_v1", ["refused", NO, NO, NO]),
         plain("test-guests/foreign_import", [FAILED, NO, FAILED, NO]),
         plain("test-guests/trap", [FAILED, NO, FAILED, NO]),
@@ -109,7 +130,8 @@ pub(crate) async fn judge() -> Result<bool> {
     losses_are_seen()?;
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let state = tempfile::tempdir().context("no temporary folder")?;
-    let all = all(&state.path().to_string_lossy());
+    let fixed = free_port().await?.to_string();
+    let all = all(&state.path().to_string_lossy(), &fixed);
     for look_alike in &all {
         lay_out(folder.path(), look_alike)
             .with_context(|| format!("{} cannot be laid out", look_alike.name))?;

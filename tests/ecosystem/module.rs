@@ -72,7 +72,8 @@ pub(crate) struct Beside {
     pub(crate) peer: Option<Vec<String>>,
     /// `goes_to`: where a fixed dialer goes that reads it nowhere, so that somebody listens there.
     pub(crate) goes_to: Option<SocketAddr>,
-    /// `known`: by a role's name, why it may fail; such a failure is told, and does not count.
+    /// `known`: by a role's name, why it fails; such a failure is told, and does not count. Where it does not fail
+    /// any more, that counts.
     pub(crate) known: BTreeMap<String, String>,
 }
 

@@ -4,10 +4,11 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -18,6 +19,9 @@ use tokio::time::{interval, timeout};
 
 /// Compiling a large module on a busy machine takes its time.
 const STARTING: Duration = Duration::from_secs(180);
+
+/// A process that was killed is gone by then, and its port is free.
+const DYING: Duration = Duration::from_secs(30);
 
 /// Lines that are kept of one process.
 const KEPT: usize = 1000;
@@ -172,6 +176,24 @@ impl Log {
         last.map_or("nothing", |line| line.trim_start_matches("ouzel: "))
             .to_owned()
     }
+}
+
+/// The far end, anywhere or where the module goes by itself.
+pub(crate) async fn far_end(at: Option<SocketAddr>) -> Result<(TcpListener, SocketAddr)> {
+    let at = at.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
+    let started = Instant::now();
+    let far = loop {
+        match TcpListener::bind(at).await {
+            // The peer of the scene before may take a moment to die.
+            Err(error) if error.kind() == ErrorKind::AddrInUse && started.elapsed() < DYING => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            far => break far,
+        }
+    };
+    let far = far.with_context(|| format!("nobody can listen at {at}"))?;
+    let at = far.local_addr()?;
+    Ok((far, at))
 }
 
 /// An address that nobody listens at, for a program that cannot be told to choose.

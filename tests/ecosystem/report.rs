@@ -29,6 +29,8 @@ pub(crate) enum Verdict {
     Failed(String),
     /// It failed, as its folder says that it does.
     Known(String),
+    /// Its folder says that it fails, and it does not.
+    Stale(String),
 }
 
 /// What came of one module.
@@ -41,7 +43,7 @@ pub(crate) struct Tried {
 impl Verdict {
     /// Whether the run fails by it.
     pub(crate) fn is_failure(&self) -> bool {
-        matches!(self, Verdict::Failed(_))
+        matches!(self, Verdict::Failed(_) | Verdict::Stale(_))
     }
 
     /// The same, with the file's name in place of its path.
@@ -67,13 +69,17 @@ impl Verdict {
             Verdict::Refused(_) => "refused".to_owned(),
             Verdict::Failed(_) => "**FAILED**".to_owned(),
             Verdict::Known(_) => "fails, as known".to_owned(),
+            Verdict::Stale(_) => "**not as known**".to_owned(),
         }
     }
 
     /// The cell, and the reason.
     pub(crate) fn told(&self) -> String {
         match self {
-            Verdict::Failed(why) | Verdict::Known(why) | Verdict::Refused(why) => {
+            Verdict::Failed(why)
+            | Verdict::Known(why)
+            | Verdict::Stale(why)
+            | Verdict::Refused(why) => {
                 format!("{}: {why}", self.cell())
             }
             _ => self.cell(),
@@ -82,7 +88,10 @@ impl Verdict {
 
     fn note(&self) -> Option<String> {
         match self {
-            Verdict::Refused(why) | Verdict::Failed(why) | Verdict::Known(why) => Some(why.clone()),
+            Verdict::Refused(why)
+            | Verdict::Failed(why)
+            | Verdict::Known(why)
+            | Verdict::Stale(why) => Some(why.clone()),
             Verdict::Works { figures, .. } if figures.half_close => {
                 Some("half-close works".to_owned())
             }
@@ -98,6 +107,7 @@ impl Verdict {
             Verdict::Refused(why) => json!({"verdict": "refused", "why": why}),
             Verdict::Failed(why) => json!({"verdict": "failed", "why": why}),
             Verdict::Known(why) => json!({"verdict": "fails as known", "why": why}),
+            Verdict::Stale(why) => json!({"verdict": "not as known", "why": why}),
             Verdict::Works { how, figures } => json!({
                 "verdict": "ok",
                 "how": how,

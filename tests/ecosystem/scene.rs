@@ -6,7 +6,7 @@
 //! tried against itself, or against the peer that its folder names.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use tokio::time::timeout;
 
 use crate::module::{Module, Role};
 use crate::pattern::{self, Arrival, Shape};
-use crate::process::{Refusal, Running, free_port, words};
+use crate::process::{Refusal, Running, far_end, free_port, words};
 
-/// Peers that cannot choose where to listen take turns.
+/// Scenes of modules that go where they want take turns, each for as long as it runs.
 static FIXED_PORTS: Mutex<()> = Mutex::const_new(());
 
 /// How long one step of a handshake may take.
@@ -152,7 +152,11 @@ impl Scene {
         let (far, at) = far_end(None).await?;
         let folder = tempfile::tempdir().context("no temporary folder")?;
         let (peer_at, turn) = match goes_to(module, role) {
-            Some(at) => (at, Some(FIXED_PORTS.lock().await)),
+            Some(at) => {
+                let turn = FIXED_PORTS.lock().await;
+                drop(far_end(Some(at)).await?);
+                (at, Some(turn))
+            }
             None => (free_port().await?, None),
         };
         let command: Vec<String> = peer.iter().map(|word| filled(word, at, peer_at)).collect();
@@ -393,15 +397,6 @@ pub(crate) async fn refusal(module: &Module, state: &Path) -> Result<Absence> {
             Ok(_) => Absence::Failed("it is run, though it speaks no WATM".to_owned()),
         },
     )
-}
-
-/// The far end, anywhere or where the module goes by itself.
-async fn far_end(at: Option<SocketAddr>) -> Result<(TcpListener, SocketAddr)> {
-    let at = at.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
-    let far = TcpListener::bind(at).await;
-    let far = far.with_context(|| format!("nobody can listen at {at}"))?;
-    let at = far.local_addr()?;
-    Ok((far, at))
 }
 
 fn config(

@@ -50,6 +50,11 @@ async fn a_folder_of_modules_is_a_folder_of_transports() {
     );
     folder.module("other.wasm", "plain.wasm");
     folder.module("not-a-name.wasm", "plain.wasm");
+    folder.write("not-a-name.toml", "");
+    folder.module("left_behind.wasm", "plain.wasm");
+    folder.write("left-behind.toml", "");
+    folder.write("left-behind.json", "{}");
+    folder.write("of-others.json", "{}");
     folder.write("alone.toml", "");
     folder.write("README", "");
     let pair = Pair::adjusted("mine", |launch| folder.of_modules(launch)).await;
@@ -70,7 +75,16 @@ async fn a_folder_of_modules_is_a_folder_of_transports() {
         .await
         .unwrap();
     assert_eq!(&back, b"back");
-    for remedy in ["rename it to not_a_name.wasm", "put alone.wasm there"] {
+    let told = pair.client.stdout.text();
+    assert!(!told.contains("of-others"), "{told}");
+    for remedy in [
+        "rename it to not_a_name.wasm, and ",
+        "along with it to not_a_name.toml",
+        "left-behind.toml is not read",
+        "(left_behind.toml), or take it away",
+        "left-behind.json is not read",
+        "put alone.wasm there",
+    ] {
         assert!(
             pair.client.stdout.text().contains(remedy),
             "{remedy}: {}",
@@ -169,6 +183,51 @@ async fn arguments_replace_only_what_the_operator_lets_them() {
         told,
         serde_json::json!({"password": "operator", "port": "2", "more": "3"})
     );
+}
+
+#[tokio::test]
+async fn what_goes_unused_is_told() {
+    let folder = Folder::new();
+    for name in ["a", "b", "c", "d"] {
+        folder.module(&format!("near/{name}.wasm"), "plain.wasm");
+    }
+    folder.write("near/d.toml", "");
+    folder.module("far/e.wasm", "plain.wasm");
+    let other = folder.module("other.bin", "plain.wasm");
+    let table = folder.module("table.bin", "plain.wasm");
+    let file = folder.write(
+        "ouzel.toml",
+        "modules = \"far\"\n\
+         [transport.b]\nmodule = \"table.bin\"\n[transport.f]\nmodule = \"table.bin\"\n",
+    );
+    let pt = with_settings(Launch::client("a,b,c,d,f"), &file)
+        .arg("--modules")
+        .arg(folder.path().join("near"))
+        .module("a", &other)
+        .module("d", &other)
+        .module("f", &other)
+        .ready()
+        .await;
+    let near = |name: &str| folder.path().join("near").join(name).display().to_string();
+    for (unused, who) in [
+        (near("a.wasm"), "--module names another module for a"),
+        (near("b.wasm"), "[transport.b] names another module for b"),
+        (near("d.wasm"), "--module names another module for d"),
+        (near("d.toml"), "--module names another for d"),
+        (
+            table.display().to_string(),
+            "--module names another module for f",
+        ),
+        (
+            folder.path().join("far").display().to_string(),
+            "--modules names another than modules",
+        ),
+    ] {
+        pt.says(&["SEVERITY=notice", &format!("{unused} is not "), who])
+            .await;
+    }
+    let told = pt.stdout.text();
+    assert!(!told.contains("c.wasm is not"), "{told}");
 }
 
 #[tokio::test]

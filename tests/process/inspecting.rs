@@ -187,6 +187,67 @@ async fn a_good_module_is_described_for_people_and_for_programs() {
 }
 
 #[tokio::test]
+async fn a_run_takes_every_role() {
+    let folder = Folder::new();
+    let prepared = dist("test-guests/prepared.wasm");
+    let run = async |answer: &str, role: Option<&str>| {
+        let text = serde_json::json!({"answer": answer}).to_string();
+        let config = folder.file("config.json", text.as_bytes());
+        let mut words: Vec<std::ffi::OsString> = vec!["validate".into(), "--run".into()];
+        words.extend(["--config".into(), config.into()]);
+        words.extend(role.map(|role| format!("--role={role}").into()));
+        words.push(prepared.clone().into());
+        let output = ouzel(words).await;
+        (self::text(&output), output.status.code().unwrap())
+    };
+    let (told, status) = run("trap", None).await;
+    assert_eq!(status, 1, "{told}");
+    assert!(
+        told.contains("does not start as a listener: its set-up failed"),
+        "{told}"
+    );
+    let (told, status) = run("trap", Some("listener")).await;
+    assert_eq!(status, 1, "{told}");
+    let announced = |value: &str| {
+        serde_json::json!({"version": 1, "args": {"good": "x", "key": value}}).to_string()
+    };
+    let (told, status) = run(&announced("two words"), None).await;
+    assert_eq!(status, 1, "{told}");
+    assert!(told.contains("announces cannot be: item 2 "), "{told}");
+    let (told, status) = run(&announced("one"), None).await;
+    assert_eq!(status, 0, "{told}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_waits_for_a_pipe() {
+    let folder = Folder::new();
+    let dir = folder.0.path().display().to_string();
+    let pipe = |name: &str| {
+        let path = format!("{dir}/{name}");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        path
+    };
+    let (module, settings) = (pipe("m.wasm"), pipe("m.toml"));
+    let plain = dist("plain.wasm").display().to_string();
+    for words in [
+        &["validate", &module][..],
+        &["inspect", &module],
+        &["compile", &module, "--output", "/dev/null"],
+        &["validate", "--run", "--config", &settings, &plain],
+        &["dial", "--config", &settings],
+    ] {
+        let output = ouzel(words).await;
+        let told = text(&output) + &String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && told.contains("is no regular file"),
+            "{words:?}: {told}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_language_and_what_debuggers_need_are_told() {
     let folder = Folder::new();
     let told = async |name: &str, plan: Plan| {

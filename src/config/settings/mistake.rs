@@ -46,9 +46,16 @@ impl Mistake {
         }
     }
 
+    /// The same with what to do about it.
+    pub(super) fn with(mut self, remedy: &str) -> Mistake {
+        self.what = format!("{}; {remedy}", self.what);
+        self
+    }
+
     pub(super) fn unreadable(error: &io::Error, file: &Path) -> Mistake {
         let what = match error.kind() {
             io::ErrorKind::NotFound => "does not exist; check the path after --config".to_owned(),
+            io::ErrorKind::InvalidInput => "is no regular file; name one".to_owned(),
             io::ErrorKind::IsADirectory => "is a directory; name the file in it".to_owned(),
             _ => format!(
                 "cannot be read ({error}); check its permissions, and under Debian's tor its AppArmor profile (it allows \

@@ -309,6 +309,41 @@ fn other_json_is_the_modules_own() {
     }
 }
 
+#[test]
+fn what_a_file_is_taken_for_is_told() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let told = |name: &str, text: &str| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        (
+            Told::read(&file).map_err(|mistake| mistake.to_string()),
+            file,
+        )
+    };
+    for name in ["m.toml", "m.TOML", "m.Toml"] {
+        let (read, _) = told(name, "argv = [\"m\"]");
+        let read = read.expect(name);
+        assert_eq!((&*read.settings.argv.0[0], read.own), ("m", None), "{name}");
+    }
+    for text in ["remote = 1", "", "[{", r#"{"remote": 1}"#] {
+        let (read, file) = told("m.json", text);
+        let read = read.expect(text);
+        assert!(
+            read.notices[0].ends_with("m.json is handed to the module as its own configuration"),
+            "{text}: {:?}",
+            read.notices
+        );
+        assert_eq!(read.own, Some(file), "{text}");
+    }
+    let (read, file) = told("m.json", "\n {\n  \"network\": {},,\n}");
+    let mistake = read.expect_err("no JSON");
+    let place = format!("{}:3:17: ", file.display());
+    assert!(
+        mistake.starts_with(&place) && mistake.contains("config-file"),
+        "{mistake}"
+    );
+}
+
 proptest! {
     #[test]
     fn no_text_brings_it_down(text in "[a-z0-9 =\\[\\]{}\"'.,:\n#-]{0,120}") {

@@ -260,7 +260,7 @@ async fn a_role_can_be_demanded_and_a_start_tried() {
         let (status, line) = validate(&["--run"], &file).await;
         assert_eq!(status, 1, "{name}: {line}");
         assert!(
-            line.contains("does not start: ") && line.contains(why),
+            line.contains("does not start as a ") && line.contains(why),
             "{name}: {line}"
         );
     }
