@@ -292,3 +292,29 @@ pub(crate) async fn records_may_arrive_in_pieces() {
     .await;
     within("its end", run).await.expect("no panic");
 }
+
+/// A guest that keeps the state of its records itself, and never meets their end where the network pauses: what the
+/// application says goes out all the same, and not only when the two fall together by chance.
+#[tokio::test]
+pub(crate) async fn a_held_record_gives_the_other_end_its_turn() {
+    let (mut app, network, session) = dialer("codec", None).await.expect("the handshake");
+    let run = tokio::spawn(session.run());
+    let (mut reads, mut writes) = network.into_split();
+    let slow = tokio::spawn(async move {
+        while writes.write_all(&[1; 1448]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        app.write_all(b"x").await.expect("sent");
+        let mut one = [0];
+        let arrives = reads.read_exact(&mut one);
+        let arrived = tokio::time::timeout(Duration::from_secs(5), arrives).await;
+        arrived
+            .expect("long before a megabyte has come")
+            .expect("read");
+    }
+    slow.abort();
+    run.abort();
+}

@@ -30,6 +30,7 @@ pub(crate) const fn proof(guest: Guest) -> Proof {
         Guest::Chatty => Here(abi::what_a_guest_prints_goes_nowhere),
         Guest::ClockLoop => Here(hostile::clock_loop),
         Guest::Closes0To5 => Here(hostile::closes_0_to_5),
+        Guest::Codec => Here(bytes::a_held_record_gives_the_other_end_its_turn),
         Guest::Command => Here(abi::a_command_that_exits_in_start_is_used_all_the_same),
         Guest::Component => Here(hostile::component),
         Guest::ConfigEcho => Here(abi::the_configuration_is_a_file),
