@@ -97,7 +97,7 @@ fn unannounced(args: &Args, error: ArgsError) -> String {
     };
     match key {
         Some(key) => format!(
-            "{:?} cannot be announced: its {error}; use printable ASCII without blanks",
+            "{:?} cannot be announced: {error}; use printable ASCII without blanks",
             String::from_utf8_lossy(key)
         ),
         None => format!("its arguments cannot be announced: {error}"),

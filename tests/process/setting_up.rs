@@ -209,6 +209,10 @@ async fn a_set_up_run_that_fails_is_one_sentence() {
         ("{", "no JSON"),
         (r#"{\"version\":7}"#, "version 7"),
         (r#"{\"version\":1,\"quiet_ms\":1}"#, "quiet_ms"),
+        (
+            r#"{\"version\":1,\"args\":{\"good\":\"x\",\"pass\":\"two words\"}}"#,
+            "'pass' cannot be announced",
+        ),
     ]
     .into_iter()
     .enumerate()

@@ -310,6 +310,7 @@ fn other_json_is_the_modules_own() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "an operator's files")]
 fn what_a_file_is_taken_for_is_told() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let told = |name: &str, text: &str| {
