@@ -199,11 +199,13 @@ async fn the_end_of_a_run_is_told_to_its_modules() {
     )
     .await;
     dial.signal(Signal::TERM);
-    let mut said = String::new();
-    soon("the goodbye", network.read_to_string(&mut said))
+    let mut said = [0; 7];
+    soon("the goodbye", network.read_exact(&mut said))
         .await
         .unwrap();
-    assert_eq!(said, "goodbye");
+    assert_eq!(&said, b"goodbye");
+    let end = soon("the end", network.read(&mut said)).await;
+    end.expect_err("what is cut off must not look complete");
     dial.exits(0).await;
 }
 
