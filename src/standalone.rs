@@ -16,6 +16,7 @@ use crate::net::dial::{self, Target};
 use crate::net::proxy::Proxy;
 use crate::net::{listen, tune_local, tune_network};
 use crate::say;
+use crate::transport::artefacts::hex;
 use crate::transport::{Registry, State, Transport, services};
 use crate::tunnel::{Admission, Connection, Slot, Slots, WasUp, Way};
 use crate::watm::{Io, Role, Stream, quiet};
@@ -371,11 +372,9 @@ fn named(
 fn own_state(state: &State, module: &std::path::Path) -> anyhow::Result<State> {
     let place = std::fs::canonicalize(module).unwrap_or_else(|_| module.to_owned());
     let digest = Sha256::digest(place.as_os_str().as_encoded_bytes());
-    let name: String = digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let own = state.folder("alone").and_then(|all| all.folder(&name));
+    let own = state
+        .folder("alone")
+        .and_then(|all| all.folder(&hex(&digest[..8])));
     own.context("the module's folder in the state directory cannot be made")
 }
 

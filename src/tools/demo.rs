@@ -5,6 +5,7 @@
 //! server where the bridge's tor would be. What can go wrong: a side that does not start, a
 //! connection that is refused or stalls, and bytes that arrive changed; each error says what to do.
 
+use crate::transport::artefacts::hex;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -125,12 +126,12 @@ async fn tell(options: &Options, program: &Path) -> anyhow::Result<()> {
         count == bytes && received == sent,
         "what arrived is not what was sent ({count} of {bytes} bytes, SHA-256 {} instead of {}): \
          this transport damages data; do not use it, and report it to whoever made it",
-        web::hex(&received),
-        web::hex(&sent),
+        hex(&received),
+        hex(&sent),
     );
     story.say(&format!(
         "   {seconds:.2} s, {speed:.0} MiB/s; the SHA-256 is that of the original:\n   {}",
-        web::hex(&received)
+        hex(&received)
     ));
 
     let args = sides.line.args.clone();
@@ -148,7 +149,7 @@ async fn tell(options: &Options, program: &Path) -> anyhow::Result<()> {
             "page_ms": page_ms,
             "bridge_ready_ms": bridge_ms,
             "client_ready_ms": client_ms,
-            "sha256": web::hex(&received),
+            "sha256": hex(&received),
         });
         print(&format!("{figures:#}"));
     }
@@ -228,7 +229,7 @@ impl StateFolder {
     fn create() -> anyhow::Result<Self> {
         let mut name = [0; 8];
         getrandom::fill(&mut name).context("this machine gives no random bytes")?;
-        let path = std::env::temp_dir().join(format!("ouzel-demo-{}", web::hex(&name)));
+        let path = std::env::temp_dir().join(format!("ouzel-demo-{}", hex(&name)));
         let mut builder = std::fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

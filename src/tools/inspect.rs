@@ -11,8 +11,9 @@ mod text;
 
 pub(super) use anatomy::Anatomy;
 
-use super::shown::{ascii, hex};
+use super::shown::ascii;
 use super::verdict::{self, Depth, Verdict};
+use crate::transport::artefacts::hex;
 use crate::watm::{Dialect, Host, MAX_MODULE};
 use anyhow::bail;
 use sha2::{Digest, Sha256};

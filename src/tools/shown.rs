@@ -36,11 +36,6 @@ pub(super) fn ascii(value: &Value) -> String {
     shown
 }
 
-/// A digest in hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A number with its thousands apart.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -87,7 +87,7 @@ async fn judge<'a>(
 ) -> Judged<'a> {
     let (sha256, mut verdict) = match verdict::read(path) {
         Ok(bytes) => (
-            Some(super::shown::hex(&Sha256::digest(&bytes))),
+            Some(crate::transport::artefacts::hex(&Sha256::digest(&bytes))),
             Verdict::of(host, path, &bytes, Depth::Compile),
         ),
         Err(fault) => (None, Verdict::refused(fault)),

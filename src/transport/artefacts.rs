@@ -137,7 +137,8 @@ fn key(folder: &State) -> io::Result<[u8; KEY_LEN]> {
     Ok(key)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -67,16 +67,13 @@ const fn of_wasi(
     names: &'static [&'static str],
 ) -> Capability {
     Capability {
-        label,
-        text,
-        given,
         module: PREVIEW1,
-        names,
+        ..of_host(label, text, given, names)
     }
 }
 
 /// Everything that there is to ask for, each import in one of them.
-const ALL: [Capability; 15] = [
+const ALL: [Capability; 16] = [
     of_host(
         "accept",
         "takes the connection that the host accepted",
@@ -115,6 +112,12 @@ const ALL: [Capability; 15] = [
         ],
     ),
     of_wasi(
+        "change-own-files",
+        "changes its transport's own files, in its set-up run",
+        Given::Always,
+        &["fd_filestat_set_size", "path_rename", "path_unlink_file"],
+    ),
+    of_wasi(
         "change-files",
         "makes, changes or removes files",
         Given::Never,
@@ -123,11 +126,8 @@ const ALL: [Capability; 15] = [
             "path_filestat_set_times",
             "path_link",
             "path_remove_directory",
-            "path_rename",
             "path_symlink",
-            "path_unlink_file",
             "fd_allocate",
-            "fd_filestat_set_size",
             "fd_filestat_set_times",
             "fd_pwrite",
         ],
