@@ -1,0 +1,1 @@
+//! A client's arguments, from a bridge line.

@@ -1,0 +1,1 @@
+//! The `cert=` of a bridge line.

@@ -1,0 +1,1 @@
+//! The length and delay tables.

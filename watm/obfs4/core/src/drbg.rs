@@ -1,0 +1,1 @@
+//! The generator behind length masks and tables: SipHash-2-4 over its own output.

@@ -1,0 +1,1 @@
+//! Elligator 2 for Curve25519.

@@ -1,0 +1,1 @@
+//! Arithmetic modulo 2^255 - 19.

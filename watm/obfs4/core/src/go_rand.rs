@@ -1,0 +1,1 @@
+//! The methods of Go's `math/rand` that the tables are made with.

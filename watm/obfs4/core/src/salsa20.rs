@@ -1,0 +1,1 @@
+//! Salsa20, several blocks at a time.

@@ -1,0 +1,1 @@
+//! obfs4 as a WebAssembly Transport Module, for both ends.
