@@ -9,7 +9,7 @@
 //! - [`conn`], [`poll`], [`config`]: connections, readiness, the configuration file
 //! - [`folder`]: what a host keeps for all connections of a transport
 //! - [`role`], [`instance`]: what a transport implements, and the exports made of it
-//! - [`duplex`], [`pump`]: a session that passes bytes both ways
+//! - [`duplex`], [`codec`], [`pump`]: sessions that pass bytes both ways, and what changes them
 //! - [`json`]: the configuration's text
 //! - [`errno`], [`raw`]: the host's numbers and calls; `raw` holds the only unsafe code
 //!
@@ -20,11 +20,13 @@
     reason = "what is made here goes into statics, where only a const fn can be called"
 )]
 
+pub mod codec;
 pub mod config;
 pub mod conn;
 pub mod duplex;
 pub mod errno;
 pub mod folder;
+mod host;
 pub mod instance;
 pub mod json;
 pub mod poll;
@@ -33,12 +35,12 @@ pub mod raw;
 pub mod role;
 mod subscription;
 
+pub use codec::{Codec, Identity, Piece, Transform};
 pub use config::Config;
 pub use conn::Conn;
-pub use duplex::Duplex;
+pub use duplex::{Coded, Duplex};
 pub use errno::Errno;
 pub use folder::Folder;
 pub use instance::Instance;
 pub use poll::Poll;
-pub use pump::{Identity, Transform};
 pub use role::{Dialer, FixedDialer, Listener, Part, Relay, Session, SetUp, Transport};

@@ -1,33 +1,18 @@
-//! The two-way pump: moves bytes between two connections and transforms them on the way.
+//! The two-way pump: moves bytes between two connections, through a codec for each direction.
 //!
-//! In: two connections, one transform per direction, the control fd. Out: every byte once, in
-//! order, and the end of each direction on its own: the end of one connection is passed on to
-//! the other while the opposite direction goes on. The first error ends both.
+//! In: two connections, the codecs, the control fd. Out: every byte once, in order, and the end of
+//! each direction on its own: the end of one connection is passed on to the other while the
+//! opposite direction goes on. The first error ends both.
 //!
 //! On a host whose `fd_write` takes everything, one buffer serves both directions. Elsewhere a
-//! write may be cut short or refused; the rest then waits in its buffer, that direction reads no
-//! more, and the other one goes on in the second buffer: neither waits for the other.
+//! write may be cut short or refused, and a codec may pause; the rest then waits in its buffer,
+//! that direction reads no more, and the other one goes on in the second buffer: neither waits
+//! for the other.
 
-use crate::duplex::{Host, Interest, Side, Want};
+use crate::codec::{Codec, MAX_READ, Piece, SPACE};
 use crate::errno::Errno;
+use crate::host::{Host, Interest, Side, Want};
 
-/// Changes bytes in place on their way through. What one end's transform does, the other end's
-/// undoes, and chunks arrive cut anywhere: a transform sees a stream.
-pub trait Transform {
-    /// Changes the next bytes of the stream.
-    fn apply(&mut self, bytes: &mut [u8]);
-}
-
-/// Changes nothing.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Identity;
-
-impl Transform for Identity {
-    fn apply(&mut self, _bytes: &mut [u8]) {}
-}
-
-/// The largest read.
-pub const MAX_READ: usize = 256 << 10;
 /// The first read: large enough that hosts read straight into it, small enough for a short
 /// connection to touch eight pages only.
 const MIN_READ: usize = 32 << 10;
@@ -37,13 +22,18 @@ const QUANTUM: usize = 1 << 20;
 const FULL_READS: u8 = 4;
 
 /// Zeroed memory for the pump: pages that no read reaches cost nothing.
-pub struct Buffers([[u8; MAX_READ]; 2]);
+pub struct Buffers([[u8; SPACE]; 2]);
 
 impl Buffers {
     /// Both of them, empty.
     #[must_use]
     pub const fn new() -> Buffers {
-        Buffers([[0; MAX_READ]; 2])
+        Buffers([[0; SPACE]; 2])
+    }
+
+    /// The one in which the outer side's stream begins.
+    pub(crate) fn first(&mut self) -> &mut [u8] {
+        &mut self.0[0]
     }
 }
 
@@ -77,21 +67,18 @@ impl Appetite {
     }
 }
 
-/// Bytes that were read and not taken yet.
-#[derive(Clone, Copy)]
-struct Held {
-    buffer: usize,
-    start: usize,
-    end: usize,
-}
-
 /// One direction.
-#[derive(Clone, Copy)]
 struct Flow {
     from: Side,
     open: bool,
     ready: bool,
-    held: Option<Held>,
+    appetite: Appetite,
+    /// The buffer that its codec has something in.
+    buffer: Option<usize>,
+    /// What of that is being written.
+    piece: Option<Piece>,
+    /// When the codec wants to go on.
+    pause: Option<u64>,
 }
 
 impl Flow {
@@ -100,7 +87,10 @@ impl Flow {
             from,
             open: true,
             ready: false,
-            held: None,
+            appetite: Appetite::new(),
+            buffer: None,
+            piece: None,
+            pause: None,
         }
     }
 
@@ -111,10 +101,11 @@ impl Flow {
     }
 
     fn want(&self) -> Want {
-        match (self.open, self.held) {
-            (false, _) => Want::Nothing,
-            (true, None) => Want::Read(self.from),
-            (true, Some(_)) => Want::Write(self.from.opposite()),
+        match (self.open, self.pause, self.piece) {
+            (false, ..) => Want::Nothing,
+            (true, Some(until), _) => Want::Time(until),
+            (true, None, Some(_)) => Want::Write(self.from.opposite()),
+            (true, None, None) => Want::Read(self.from),
         }
     }
 }
@@ -122,27 +113,28 @@ impl Flow {
 struct Pump<'a, H> {
     host: &'a mut H,
     buffers: &'a mut Buffers,
-    appetite: Appetite,
     /// The host cannot end one direction alone: what is there is passed on, then all ends.
     last_turn: bool,
 }
 
-/// Runs until both directions have ended, the host cancels, or something fails. `up` transforms
-/// what comes from the inner side, `down` what comes from the outer one.
+/// Runs until both directions have ended, the host cancels, or something fails. `up` gets what
+/// comes from the inner side, `down` what comes from the outer one.
 pub(crate) fn pump<H: Host>(
     host: &mut H,
     buffers: &mut Buffers,
-    up: &mut impl Transform,
-    down: &mut impl Transform,
+    up: &mut impl Codec,
+    down: &mut impl Codec,
 ) -> Result<(), Errno> {
     let mut inner = Flow::new(Side::Inner);
     let mut outer = Flow::new(Side::Outer);
     let mut pump = Pump {
         host,
         buffers,
-        appetite: Appetite::new(),
         last_turn: false,
     };
+    // What came together with the handshake.
+    outer.buffer = Some(0);
+    pump.send(&mut outer, down, 0)?;
     while inner.open || outer.open {
         if inner.ready || outer.ready {
             if pump.host.cancelled()? {
@@ -176,63 +168,86 @@ impl<H: Host> Pump<'_, H> {
         &mut self,
         flow: &mut Flow,
         other: &mut Flow,
-        transform: &mut impl Transform,
+        codec: &mut impl Codec,
     ) -> Result<(), Errno> {
         if !flow.open || !flow.ready {
             return Ok(());
         }
-        if let Some(held) = flow.held {
-            self.send(flow, held)?;
-        }
-        let buffer = usize::from(other.held.is_some_and(|held| held.buffer == 0));
+        let at = flow
+            .buffer
+            .unwrap_or_else(|| usize::from(other.buffer == Some(0)));
         let mut moved = 0;
-        while flow.ready && moved < QUANTUM {
-            let space = &mut self.buffers.0[buffer][..self.appetite.size];
+        loop {
+            if flow.buffer.is_some() && !self.send(flow, codec, at)? {
+                return Ok(());
+            }
+            if !flow.ready || moved >= QUANTUM {
+                break;
+            }
+            let space = codec.space(&mut self.buffers.0[at], flow.appetite.size);
             match self.host.read(flow.from, space) {
-                Ok(0) => return self.end(flow, other),
+                Ok(0) => return self.end(flow, other, codec),
                 Ok(n) => {
-                    transform.apply(&mut space[..n]);
-                    self.appetite.learn(n);
+                    flow.appetite.learn(n);
                     moved += n;
-                    let held = Held {
-                        buffer,
-                        start: 0,
-                        end: n,
-                    };
-                    self.send(flow, held)?;
+                    codec.arrived(&mut self.buffers.0[at], n)?;
+                    flow.buffer = Some(at);
                 }
                 Err(Errno::AGAIN) => flow.ready = false,
                 Err(errno) => return Err(errno),
             }
         }
-        if self.last_turn && flow.held.is_none() {
+        if self.last_turn {
             flow.close();
         }
         Ok(())
     }
 
-    /// Writes `held`, and leaves in the flow what was not taken.
-    fn send(&mut self, flow: &mut Flow, mut held: Held) -> Result<(), Errno> {
-        flow.held = None;
-        let to = flow.from.opposite();
-        while held.start < held.end {
-            let bytes = &self.buffers.0[held.buffer][held.start..held.end];
-            match self.host.write(to, bytes) {
-                Ok(0) => return Err(Errno::IO),
-                Ok(n) => held.start += n,
-                Err(Errno::AGAIN) => {
-                    flow.held = Some(held);
+    /// Writes what the codec has; false when not all of it could be written now.
+    fn send(&mut self, flow: &mut Flow, codec: &mut impl Codec, at: usize) -> Result<bool, Errno> {
+        loop {
+            if let Some(until) = flow.pause {
+                if self.host.now()? < until {
                     flow.ready = false;
-                    return Ok(());
+                    return Ok(false);
                 }
-                Err(errno) => return Err(errno),
+                flow.pause = None;
+            }
+            let piece = match flow.piece.take() {
+                Some(piece) => Some(piece),
+                None => codec.next(&mut self.buffers.0[at])?,
+            };
+            let Some(mut piece) = piece else {
+                flow.buffer = None;
+                return Ok(true);
+            };
+            while piece.start < piece.end {
+                let bytes = &self.buffers.0[at][piece.start..piece.end];
+                match self.host.write(flow.from.opposite(), bytes) {
+                    Ok(0) => return Err(Errno::IO),
+                    Ok(n) => piece.start += n,
+                    Err(Errno::AGAIN) => {
+                        flow.piece = Some(piece);
+                        flow.ready = false;
+                        return Ok(false);
+                    }
+                    Err(errno) => return Err(errno),
+                }
+            }
+            if piece.pause > 0 {
+                flow.pause = Some(self.host.now()? + piece.pause);
             }
         }
-        Ok(())
     }
 
     /// Passes the end of one direction on.
-    fn end(&mut self, flow: &mut Flow, other: &mut Flow) -> Result<(), Errno> {
+    fn end(
+        &mut self,
+        flow: &mut Flow,
+        other: &mut Flow,
+        codec: &mut impl Codec,
+    ) -> Result<(), Errno> {
+        codec.end()?;
         flow.close();
         if self.last_turn {
             return Ok(());

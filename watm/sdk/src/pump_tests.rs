@@ -2,7 +2,8 @@
 //! short or refused, wake-ups that say nothing. A wait that nothing could ever end fails the test.
 
 use super::*;
-use crate::duplex::Ready;
+use crate::codec::{InPlace, Transform};
+use crate::host::Ready;
 
 /// Adds its position and a constant, so that loss, repetition and reordering all show.
 struct Count(u64, u8);
@@ -65,6 +66,7 @@ struct World {
     awkward: u64,
     largest_read: usize,
     waits: usize,
+    clock: u64,
 }
 
 impl World {
@@ -77,6 +79,7 @@ impl World {
             awkward: 4,
             largest_read: 0,
             waits: 0,
+            clock: 0,
         }
     }
 
@@ -101,7 +104,9 @@ impl World {
 
     fn run(&mut self) -> Result<(), Errno> {
         let mut buffers = Box::new(Buffers::new());
-        pump(self, &mut buffers, &mut Count(0, 3), &mut Count(0, 5))
+        let (mut up, mut down) = (Count(0, 3), Count(0, 5));
+        let (mut up, mut down) = (InPlace::new(&mut up), InPlace::new(&mut down));
+        pump(self, &mut buffers, &mut up, &mut down)
     }
 }
 
@@ -153,6 +158,11 @@ impl Host for World {
         Ok(())
     }
 
+    fn now(&mut self) -> Result<u64, Errno> {
+        self.clock += 1;
+        Ok(self.clock)
+    }
+
     fn cancelled(&mut self) -> Result<bool, Errno> {
         Ok(self.peers.iter().map(|peer| peer.read).sum::<usize>() >= self.cancel_at)
     }
@@ -163,7 +173,14 @@ impl Host for World {
             Want::Nothing => false,
             Want::Read(side) => self.peers[side as usize].readable(),
             Want::Write(side) => self.peers[side as usize].room() > 0,
+            Want::Time(_) => true,
         });
+        // A time comes when everybody waits for it, or at any other moment.
+        for want in interest.0 {
+            if let Want::Time(until) = want {
+                self.clock = self.clock.max(until);
+            }
+        }
         let control = self.cancelled()?;
         assert!(control || possible.contains(&true), "a wait without end");
         let all = self.below(3) == 0;
@@ -322,4 +339,92 @@ fn appetite_shrinks_again() {
         appetite.learn(100);
     }
     assert_eq!(appetite.size, MIN_READ);
+}
+
+/// Frames of at most seven bytes, each in two pieces with a pause after the first.
+struct Framed {
+    far: bool,
+    frame: [u8; 8],
+    sends: Vec<u8>,
+    cuts: usize,
+}
+
+impl Framed {
+    fn new() -> Framed {
+        Framed {
+            far: false,
+            frame: [0; 8],
+            sends: Vec::new(),
+            cuts: 0,
+        }
+    }
+}
+
+impl Codec for Framed {
+    fn space<'a>(&mut self, buffer: &'a mut [u8], _wish: usize) -> &'a mut [u8] {
+        &mut buffer[1..8]
+    }
+
+    fn arrived(&mut self, buffer: &mut [u8], n: usize) -> Result<(), Errno> {
+        buffer[0] = n as u8;
+        self.frame[..8].copy_from_slice(&buffer[..8]);
+        self.sends = buffer[..=n].to_vec();
+        self.cuts = 2;
+        Ok(())
+    }
+
+    fn next(&mut self, buffer: &mut [u8]) -> Result<Option<Piece>, Errno> {
+        if self.cuts > 0 {
+            assert_eq!(
+                buffer[..self.sends.len()],
+                self.sends,
+                "its buffer is its own"
+            );
+        }
+        self.cuts = self.cuts.saturating_sub(1);
+        let end = self.sends.len();
+        match (self.cuts, end) {
+            (1, _) => Ok(Some(Piece {
+                start: 0,
+                end: 1,
+                pause: 1_000,
+            })),
+            (0, 1..) => {
+                self.sends.clear();
+                self.far = !self.far;
+                Ok(Some(Piece {
+                    start: 1,
+                    end,
+                    pause: u64::from(self.far),
+                }))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+#[test]
+fn a_codec_has_its_buffer_until_its_last_piece_is_out() {
+    for seed in 0..40 {
+        let (up, down) = (bytes(5_000, 7), bytes(3_000, 11));
+        let mut world = World::new(seed, up.clone(), down.clone());
+        let mut buffers = Box::new(Buffers::new());
+        let (mut framed, mut in_place) = (Framed::new(), Count(0, 5));
+        let done = pump(
+            &mut world,
+            &mut buffers,
+            &mut framed,
+            &mut InPlace::new(&mut in_place),
+        );
+        assert_eq!(done, Ok(()), "seed {seed}");
+        let mut got = &world.peers[1].got[..];
+        let mut payload = Vec::new();
+        while let [n, rest @ ..] = got {
+            let (frame, rest) = rest.split_at(usize::from(*n));
+            payload.extend_from_slice(frame);
+            got = rest;
+        }
+        assert!(payload == up, "up, seed {seed}");
+        assert!(world.peers[0].got == counted(down, 5), "down, seed {seed}");
+    }
 }
