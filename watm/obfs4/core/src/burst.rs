@@ -6,6 +6,7 @@
 //! `iat-mode` 0 pads once and writes once. 1 pads once, and cuts into frames' lengths with a pause after each. 2 draws the
 //! length of every write, and pads where there is less.
 
+use crate::arguments::IatMode;
 use crate::distribution::{Distribution, delay_seed};
 use crate::drbg::Seed;
 use crate::framing::{Kind, MAX_FRAME, MAX_PAYLOAD, OVERHEAD, Sealer};
@@ -25,30 +26,6 @@ const STEP: u32 = 100;
 /// A table may hold little else than zeros: after so many, a whole frame's length is taken.
 const MAX_ZEROS: usize = 32;
 
-/// How a burst is spread over time (`iat-mode`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum IatMode {
-    /// Not at all.
-    Off = 0,
-    /// Writes of a frame's length with pauses.
-    Enabled = 1,
-    /// Writes of drawn lengths with pauses.
-    Paranoid = 2,
-}
-
-impl IatMode {
-    /// The mode of a number in a bridge line.
-    #[must_use]
-    pub fn from_number(number: i64) -> Option<IatMode> {
-        match number {
-            0 => Some(IatMode::Off),
-            1 => Some(IatMode::Enabled),
-            2 => Some(IatMode::Paranoid),
-            _ => None,
-        }
-    }
-}
-
 /// The tables of a seed.
 pub struct Tables {
     lengths: Distribution,
@@ -60,7 +37,7 @@ impl Tables {
     #[must_use]
     pub fn new(seed: &Seed, mode: IatMode, is_biased: bool) -> Tables {
         let pauses = match mode {
-            IatMode::Off => None,
+            IatMode::None => None,
             _ => Some(Distribution::new(&delay_seed(seed), MAX_PAUSE, is_biased)),
         };
         Tables {
@@ -151,7 +128,7 @@ impl Shaper {
             return None;
         }
         let n = match self.mode {
-            IatMode::Off => self.left.len(),
+            IatMode::None => self.left.len(),
             IatMode::Enabled => MAX_FRAME.min(self.left.len()),
             IatMode::Paranoid => self.paranoid(buffer, tables, random),
         };
