@@ -5,7 +5,7 @@
 #
 # The same source and the same compiler give the same bytes in any directory: absolute paths are
 # remapped, there is one codegen unit, nothing is left in but code. Needs the toolchain of
-# rust-toolchain.toml with the target wasm32-wasip1; nothing is downloaded besides.
+# rust-toolchain.toml with the target wasm32-wasip1, and the crates that Cargo.lock names.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
@@ -33,21 +33,39 @@ case $(rustc --version) in
 *) echo "build.sh: $(rustc --version) is not the $wanted that dist was made with; the bytes will differ" >&2 ;;
 esac
 
-# The flags of .cargo/config.toml and the remapping; given this way, no other flags are added.
-flags=-Clink-arg=-zstack-size=14336
-for pair in "$here=/watm" "$target=/target" "${CARGO_HOME:-$HOME/.cargo}=/cargo" "$sysroot=/rust"; do
-    flags=$(printf '%s\037--remap-path-prefix=%s' "$flags" "$pair")
-done
-CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$target CARGO_INCREMENTAL=0 \
-    cargo build --release --locked --offline --target wasm32-wasip1 --workspace --lib --examples
+# build FOLDER FLAGS CARGO_ARGUMENTS...: in a target folder of its own, with the remapping and these flags (separated by
+# blanks) alone.
+build() {
+    folder=$1
+    flags=
+    for flag in $2; do
+        flags=$(printf '%s%s\037' "$flags" "$flag")
+    done
+    shift 2
+    for pair in "$here=/watm" "$folder=/target" "${CARGO_HOME:-$HOME/.cargo}=/cargo" "$sysroot=/rust"; do
+        flags=$(printf '%s--remap-path-prefix=%s\037' "$flags" "$pair")
+    done
+    CARGO_ENCODED_RUSTFLAGS=${flags%?} CARGO_TARGET_DIR=$folder CARGO_INCREMENTAL=0 \
+        cargo build --release --locked --target wasm32-wasip1 "$@"
+}
 
-built=$target/wasm32-wasip1/release
+# The first flag of .cargo/config.toml too.
+build "$target" -Clink-arg=-zstack-size=14336 --workspace --exclude watm-obfs4 --exclude obfs4-core --lib --examples
+# obfs4 computes on vectors. One for every host, and one for hosts with 64-bit multiplications (wide arithmetic), which
+# cfg() does not see.
+obfs4='-Clink-arg=-zstack-size=26624 -Ctarget-feature=+simd128'
+build "$target/portable" "$obfs4" --package watm-obfs4 --lib
+build "$target/wide" "$obfs4,+wide-arithmetic --cfg=curve25519_dalek_bits=\"64\"" --package watm-obfs4 --lib --features wide
+
+built=wasm32-wasip1/release
 mkdir -p "$out/test-guests"
 rm -f "$out/test-guests"/*.wasm
-cp "$built/plain.wasm" "$built/reverse.wasm" "$out/"
-cp "$built/bigtable.wasm" "$out/test-guests/"
+cp "$target/$built/plain.wasm" "$target/$built/reverse.wasm" "$out/"
+cp "$target/portable/$built/obfs4.wasm" "$out/obfs4.wasm"
+cp "$target/wide/$built/obfs4.wasm" "$out/obfs4-wide.wasm"
+cp "$target/$built/bigtable.wasm" "$out/test-guests/"
 for source in test-guests/guests/*.rs; do
-    cp "$built/examples/$(basename "$source" .rs).wasm" "$out/test-guests/"
+    cp "$target/$built/examples/$(basename "$source" .rs).wasm" "$out/test-guests/"
 done
 cd "$out"
 chmod 644 ./*.wasm test-guests/*.wasm
@@ -56,4 +74,4 @@ if command -v sha256sum >/dev/null; then
 else
     sum='shasum -a 256'
 fi
-LC_ALL=C $sum plain.wasm reverse.wasm test-guests/*.wasm >SHA256SUMS
+LC_ALL=C $sum obfs4.wasm obfs4-wide.wasm plain.wasm reverse.wasm test-guests/*.wasm >SHA256SUMS

@@ -44,7 +44,7 @@ impl Up {
             let seed = seed.unwrap_or_else(|| {
                 let mut bytes = [0; Seed::LENGTH];
                 HostRandom.fill(&mut bytes);
-                Seed::from_bytes(&bytes)
+                Seed::from_bytes(bytes)
             });
             self.tables = Some(Tables::new(&seed, self.iat_mode, self.is_biased));
         }

@@ -52,8 +52,8 @@ impl Tables {
 
     /// The length of a write, which is never nothing.
     fn piece(&self, random: &mut impl Random) -> usize {
-        let drawn = core::iter::repeat_with(|| self.length(random)).take(MAX_ZEROS);
-        drawn.into_iter().find(|&n| n > 0).unwrap_or(MAX_FRAME)
+        let mut drawn = core::iter::repeat_with(|| self.length(random)).take(MAX_ZEROS);
+        drawn.find(|&n| n > 0).unwrap_or(MAX_FRAME)
     }
 
     fn pause(&self, random: &mut impl Random) -> u32 {
@@ -186,3 +186,6 @@ impl Shaper {
         self.left.end += self.sealer.seal(Kind::Payload, window, 0, n);
     }
 }
+
+#[cfg(test)]
+mod tests;

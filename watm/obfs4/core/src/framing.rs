@@ -49,7 +49,7 @@ impl Link {
         let (prefix, seed) = rest
             .split_first_chunk::<16>()
             .expect("shorter than the key");
-        let seed = seed.first_chunk().expect("the rest of the key");
+        let seed = *seed.first_chunk().expect("the rest of the key");
         Link {
             secret_box: SecretBox::new(secret, prefix),
             masks: Drbg::new(&Seed::from_bytes(seed)),
@@ -221,3 +221,6 @@ impl Opener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,8 +43,8 @@ struct Seal(Hmac<Sha256>);
 impl Seal {
     fn new(identity: &PublicKey, node: &NodeId) -> Seal {
         let mut key = [0; 52];
-        key[..32].copy_from_slice(&identity.0);
-        key[32..].copy_from_slice(&node.0);
+        key[..32].copy_from_slice(identity.as_bytes());
+        key[32..].copy_from_slice(node.as_bytes());
         Seal(KeyInit::new_from_slice(&key).expect("a key of any length"))
     }
 
@@ -116,10 +116,10 @@ impl Client {
         let range = (CLIENT_MAX_PADDING - CLIENT_MIN_PADDING + 1) as u32;
         let padding = CLIENT_MIN_PADDING + below(random, range) as usize;
         let representative = self.session.representative();
-        out[..REPRESENTATIVE].copy_from_slice(&representative.0);
+        out[..REPRESENTATIVE].copy_from_slice(representative.as_bytes());
         let end = REPRESENTATIVE + padding;
         random.fill(&mut out[REPRESENTATIVE..end]);
-        close(&self.seal, &representative.0, &self.hour, out, end)
+        close(&self.seal, representative.as_bytes(), &self.hour, out, end)
     }
 
     /// Looks at all that the server has sent: none yet, or how long its message is and the keys.
@@ -144,7 +144,7 @@ impl Client {
         if !bool::from(is_ours) {
             return Err(Refused);
         }
-        let server = Representative(*representative).to_public();
+        let server = Representative::from_bytes(*representative).to_public();
         let secrets = ntor::client(&self.session, &server, &self.identity, &self.node);
         let Secrets { seed, auth: ours } = secrets.ok_or(Refused)?;
         if !bool::from(ours.ct_eq(auth)) {
@@ -240,7 +240,7 @@ impl<'a> Server<'a> {
         if !is_new(&mac) || received.len() != end + MAC {
             return Err(Refused);
         }
-        let client = Representative(*representative).to_public();
+        let client = Representative::from_bytes(*representative).to_public();
         let secrets = ntor::server(&client, &self.session, self.identity, self.node);
         let secrets = secrets.ok_or(Refused)?;
         Ok(Some(Accepted { hour, secrets }))
@@ -257,12 +257,12 @@ impl<'a> Server<'a> {
         let padding = below(random, (SERVER_MAX_PADDING + 1) as u32) as usize;
         let representative = self.session.representative();
         let start = REPRESENTATIVE + AUTH;
-        out[..REPRESENTATIVE].copy_from_slice(&representative.0);
+        out[..REPRESENTATIVE].copy_from_slice(representative.as_bytes());
         out[REPRESENTATIVE..start].copy_from_slice(&accepted.secrets.auth);
         random.fill(&mut out[start..start + padding]);
         let end = close(
             &self.seal,
-            &representative.0,
+            representative.as_bytes(),
             &accepted.hour,
             out,
             start + padding,
@@ -270,3 +270,6 @@ impl<'a> Server<'a> {
         (end, accepted.secrets.seed.expand())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! The set-up run: a bridge's identity and its files, and what obfs4 asks of the host.
+//!
+//! In: the options, the state that there is. Out: `obfs4_state.json` and `obfs4_bridgeline.txt` in `/state/`, and the
+//! answer. What can go wrong is told in one line; then nothing was written.
+
+use crate::configuration::{Configuration, refused};
+use crate::host::HostRandom;
+use obfs4_core::distribution::close_delay_seconds;
+use obfs4_core::fault::Fault;
+use obfs4_core::identity::{BRIDGE_LINE_FILE, Identity, STATE_FILE};
+use watm_sdk::duplex::with_buffer;
+use watm_sdk::folder::STATE;
+use watm_sdk::role::{Part, SetUp};
+use watm_sdk::{Config, Conn, Errno, Folder, refuse};
+use zeroize::Zeroize;
+
+/// The longest state file that is read: people may have laid it out over lines, and added to it.
+const MAX_STATE: usize = 4 << 10;
+/// How long a client waits for a bridge's answer, and a bridge for a client's message, in milliseconds.
+const CLIENT_TIME: &[u8] = b"60000";
+const SERVER_TIME: u32 = 30_000;
+
+impl SetUp for crate::Obfs4 {
+    fn set_up(part: Part, config: Config<'_>, answer: Conn) -> Result<(), Errno> {
+        let configuration = Configuration::read(config)?;
+        // A burst is one write, or its length is another; nobody may see a reset where the others send none.
+        answer.write_all(br#"{"version":1,"preserve_writes":true,"end":"fin""#)?;
+        match part {
+            Part::Listener => {
+                let bridge = establish(&configuration)?;
+                answer.write_all(br#","args":{"cert":""#)?;
+                answer.write_all(&bridge.cert())?;
+                answer.write_all(br#"","iat-mode":""#)?;
+                answer.write_all(&[b'0' + bridge.iat_mode.number()])?;
+                answer.write_all(br#""},"replay_seconds":10800,"handshake_ms":"#)?;
+                number(answer, SERVER_TIME)?;
+                answer.write_all(br#","quiet_close_ms":"#)?;
+                let delay = u32::from(close_delay_seconds(&bridge.drbg_seed));
+                number(answer, SERVER_TIME + 1000 * delay)?;
+            }
+            _ => {
+                answer.write_all(br#","handshake_ms":"#)?;
+                answer.write_all(CLIENT_TIME)?;
+            }
+        }
+        answer.write_all(b"}")
+    }
+}
+
+fn establish(options: &Configuration) -> Result<Identity, Errno> {
+    let folder = Folder::find(STATE).ok_or_else(no_state)?;
+    let bridge = stored(folder, |stored| {
+        Identity::establish(|key| options.get(key), stored, &mut HostRandom)
+    })?;
+    folder.write(STATE_FILE.as_bytes(), bridge.state().as_bytes())?;
+    folder.write(BRIDGE_LINE_FILE.as_bytes(), bridge.bridge_line().as_bytes())?;
+    Ok(bridge)
+}
+
+/// The identity that the set-up run left.
+pub(crate) fn bridge() -> Result<Identity, Errno> {
+    let folder = Folder::find(STATE).ok_or_else(no_state)?;
+    stored(folder, |stored| Identity::read(stored.unwrap_or_default()))
+}
+
+/// Works with the text of the state file, if there is one.
+fn stored(
+    folder: Folder,
+    work: impl FnOnce(Option<&[u8]>) -> Result<Identity, Fault>,
+) -> Result<Identity, Errno> {
+    with_buffer(|buffer| {
+        let space = &mut buffer[..MAX_STATE];
+        let length = folder.read(STATE_FILE.as_bytes(), space)?;
+        let bridge = work(length.map(|n| &space[..n]));
+        space.zeroize();
+        bridge.map_err(|fault| refused(&fault))
+    })
+}
+
+fn no_state() -> Errno {
+    refuse(&[b"a bridge needs a host that keeps its state (/state/ and ouzel_setup_v1)"])
+}
+
+fn number(answer: Conn, number: u32) -> Result<(), Errno> {
+    let mut digits = [b'0'; 10];
+    let mut start = digits.len();
+    let mut rest = number;
+    while start == digits.len() || rest > 0 {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    answer.write_all(&digits[start..])
+}
