@@ -5,6 +5,7 @@
 //! - [`field`], [`elligator`], [`keys`], [`ntor`]: keys that look like noise, and the agreement
 //! - [`drbg`], [`go_rand`], [`distribution`]: the length and delay tables of a seed, value for value as Go's
 //! - [`cert`], [`arguments`], [`identity`]: bridge lines, options, and what a bridge keeps
+//! - [`fault`], [`text`]: what is wrong with one of these, in words; texts of bounded length
 //! - [`handshake`], [`framing`], [`burst`]: the two messages, the frames, and the shape of what goes out
 #![cfg_attr(not(test), no_std)]
 
@@ -14,10 +15,12 @@ pub mod cert;
 pub mod distribution;
 pub mod drbg;
 pub mod elligator;
+pub mod fault;
 pub mod field;
 pub mod framing;
 pub mod go_rand;
 pub mod handshake;
+mod hex;
 pub mod identity;
 pub mod keys;
 pub mod ntor;
@@ -25,3 +28,4 @@ pub mod poly1305;
 pub mod random;
 pub mod salsa20;
 pub mod secretbox;
+pub mod text;

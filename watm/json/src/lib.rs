@@ -1,8 +1,9 @@
 //! Just enough JSON for a module's configuration, which is one object.
 //!
 //! In: the bytes of the file. Out: the values of its keys, found without allocating; the text is
-//! checked as a whole first, so that a broken file never half-works. Where a key is repeated the
-//! first one counts. What can go wrong: [`Malformed`].
+//! checked as a whole first, so that a broken file never half-works. [`Object::get`] takes the first
+//! of a repeated key; [`Object::entries`] shows them all. What can go wrong: [`Malformed`].
+#![cfg_attr(not(test), no_std)]
 
 /// The text is not one JSON object, or nests deeper than 32.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,23 +57,41 @@ impl<'a> Object<'a> {
     /// The value of `key`, if it is there.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Value<'a>> {
-        let mut scan = Scan {
+        self.entries()
+            .find(|(name, _)| name.is(key))
+            .map(|(_, value)| value)
+    }
+
+    /// Its keys and values, in the order of the text.
+    #[must_use]
+    pub fn entries(self) -> Entries<'a> {
+        Entries(Scan {
             text: self.0,
             at: 1,
-        };
-        loop {
+        })
+    }
+}
+
+/// The keys and values of an [`Object`].
+#[derive(Clone, Debug)]
+pub struct Entries<'a>(Scan<'a>);
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (Text<'a>, Value<'a>);
+
+    fn next(&mut self) -> Option<(Text<'a>, Value<'a>)> {
+        let scan = &mut self.0;
+        scan.space();
+        if scan.peek() == Some(b',') {
+            scan.at += 1;
             scan.space();
-            let name = scan.text().ok()?;
-            scan.space();
-            scan.expect(b':').ok()?;
-            scan.space();
-            let value = scan.value(1).ok()?;
-            if name.is(key) {
-                return Some(value);
-            }
-            scan.space();
-            scan.expect(b',').ok()?;
         }
+        let name = scan.text().ok()?;
+        scan.space();
+        scan.expect(b':').ok()?;
+        scan.space();
+        let value = scan.value(1).ok()?;
+        Some((name, value))
     }
 }
 
@@ -81,6 +100,12 @@ impl<'a> Text<'a> {
     #[must_use]
     pub fn is(self, other: &str) -> bool {
         self.bytes().eq(other.bytes())
+    }
+
+    /// As it was written, escapes and all.
+    #[must_use]
+    pub fn raw(self) -> &'a [u8] {
+        self.0
     }
 
     /// Its bytes in UTF-8, escapes resolved. Half of a surrogate pair becomes U+FFFD.
@@ -170,6 +195,7 @@ fn four_digits(digits: &[u8; 4]) -> Option<u32> {
     })
 }
 
+#[derive(Clone, Debug)]
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,
@@ -330,109 +356,4 @@ impl<'a> Scan<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text_of(json: &str, key: &str) -> Option<String> {
-        match Object::parse(json.as_bytes()).expect(json).get(key)? {
-            Value::Text(text) => {
-                Some(String::from_utf8_lossy(&text.bytes().collect::<Vec<_>>()).into())
-            }
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn finds_a_string_wherever_it_stands() {
-        assert_eq!(text_of(r#"{"key":"a"}"#, "key").as_deref(), Some("a"));
-        assert_eq!(
-            text_of(
-                " {\n\"x\" : [1, {\"key\":\"no\"}, \"key\"] , \"key\"\t:\"yes\" } ",
-                "key"
-            )
-            .as_deref(),
-            Some("yes")
-        );
-        assert_eq!(
-            text_of(r#"{"key":"first","key":"second"}"#, "key").as_deref(),
-            Some("first")
-        );
-        assert_eq!(text_of(r#"{"k\u0065y":"e"}"#, "key").as_deref(), Some("e"));
-        assert_eq!(text_of("{}", "key"), None);
-        assert_eq!(text_of(r#"{"a":"key"}"#, "key"), None);
-        assert_eq!(text_of(r#"{"key":1}"#, "key"), None);
-    }
-
-    #[test]
-    fn resolves_escapes() {
-        let json = r#"{"key":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\ud83dx\ud83d\u0041é"}"#;
-        assert_eq!(
-            text_of(json, "key").as_deref(),
-            Some("\"\\/\u{8}\u{c}\n\r\t\u{e9}\u{1f600}\u{fffd}x\u{fffd}A\u{e9}")
-        );
-    }
-
-    #[test]
-    fn knows_the_other_values() {
-        let json = br#"{"n":null,"t":true,"f":false,"d":-1.5e+3,"a":[ ],"o":{"p":0}}"#;
-        let object = Object::parse(json).expect("valid");
-        assert!(matches!(object.get("n"), Some(Value::Null)));
-        assert!(matches!(object.get("t"), Some(Value::Bool(true))));
-        assert!(matches!(object.get("f"), Some(Value::Bool(false))));
-        assert!(matches!(object.get("d"), Some(Value::Number(b"-1.5e+3"))));
-        assert!(matches!(object.get("a"), Some(Value::Array(b"[ ]"))));
-        let Some(Value::Object(inner)) = object.get("o") else {
-            panic!("an object");
-        };
-        assert!(matches!(inner.get("p"), Some(Value::Number(b"0"))));
-    }
-
-    #[test]
-    fn refuses_what_is_not_an_object() {
-        let bad: [&[u8]; 24] = [
-            b"",
-            b" ",
-            b"[]",
-            b"\"x\"",
-            b"1",
-            b"{",
-            b"}",
-            b"{}x",
-            b"{,}",
-            b"{\"a\"}",
-            b"{\"a\":}",
-            b"{\"a\":1,}",
-            b"{\"a\" 1}",
-            b"{a:1}",
-            b"{\"a\":01}",
-            b"{\"a\":1.}",
-            b"{\"a\":-}",
-            b"{\"a\":tru}",
-            b"{\"a\":\"\\x\"}",
-            b"{\"a\":\"\\u12g4\"}",
-            b"{\"a\":\"\n\"}",
-            b"{\"a\":\"x}",
-            b"{\"a\":\"\xff\"}",
-            b"{\"a\":\"\\u00",
-        ];
-        for text in bad {
-            assert!(Object::parse(text).is_err(), "{}", text.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn depth_is_bounded() {
-        let nested = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n), "]".repeat(n));
-        assert!(Object::parse(nested(32).as_bytes()).is_ok());
-        assert_eq!(Object::parse(nested(33).as_bytes()).err(), Some(Malformed));
-        assert!(Object::parse(nested(100_000).as_bytes()).is_err());
-    }
-
-    #[test]
-    fn every_cut_of_a_valid_text_is_refused() {
-        let json = br#"{"a":[1,2.5e1,true,null,"\u00e9\\"],"b":{"c":"d"}}"#;
-        for end in 0..json.len() {
-            assert!(Object::parse(&json[..end]).is_err(), "cut at {end}");
-        }
-    }
-}
+mod tests;
