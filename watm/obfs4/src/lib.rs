@@ -15,10 +15,9 @@ use codecs::{Down, Up};
 use configuration::Configuration;
 use host::{HostRandom, hour, is_new};
 use obfs4_core::burst::Tables;
-use obfs4_core::framing::{self, HEADER, Kind, OVERHEAD, Opener, Sealer};
-use obfs4_core::handshake::{Client, MAX_MESSAGE, Server};
+use obfs4_core::framing::{HEADER, Kind, OVERHEAD, Opener, Sealer};
+use obfs4_core::handshake::{Client, Keys, MAX_MESSAGE, Server};
 use obfs4_core::keys::SessionKey;
-use obfs4_core::ntor::Okm;
 use watm_sdk::duplex::with_buffer;
 use watm_sdk::{Coded, Config, Conn, Dialer, Errno, Listener, Transport};
 
@@ -51,15 +50,15 @@ impl Dialer for Obfs4 {
             outer.write_all(&buffer[..length])?;
             answered(&client, outer, &mut buffer[HEADER..])
         })?;
-        let (to_server, to_client) = halves(&keys);
-        let up = Up::new(Sealer::new(to_server), bridge.iat_mode, self.configuration.is_biased);
-        let down = Down::new(Opener::new(to_client), early, true);
+        let sealer = Sealer::new(keys.to_server());
+        let up = Up::new(sealer, bridge.iat_mode, self.configuration.is_biased);
+        let down = Down::new(Opener::new(keys.to_client()), early, true);
         Ok(Coded::new(inner, outer, up, down))
     }
 }
 
 /// Reads until the server's message is there, and leaves what follows it at the start of the buffer.
-fn answered(client: &Client, outer: Conn, buffer: &mut [u8]) -> Result<(Okm, usize), Errno> {
+fn answered(client: &Client, outer: Conn, buffer: &mut [u8]) -> Result<(Keys, usize), Errno> {
     let mut filled = 0;
     loop {
         filled += match outer.read(&mut buffer[filled..filled + READ])? {
@@ -95,23 +94,17 @@ impl Listener for Obfs4 {
             };
             let out = buffer.first_chunk_mut::<MAX_MESSAGE>().ok_or(Errno::NOMEM)?;
             let (length, keys) = server.answer(&accepted, out, &mut HostRandom);
-            let (to_server, to_client) = halves(&keys);
-            let mut sealer = Sealer::new(to_client);
+            let mut sealer = Sealer::new(keys.to_client());
             let seed = bridge.drbg_seed.as_bytes();
             let end = length + OVERHEAD + seed.len();
             buffer[length + OVERHEAD..end].copy_from_slice(seed);
             sealer.seal(Kind::Seed, &mut buffer[length..end], seed.len(), 0);
             outer.write_all(&buffer[..end])?;
-            Ok((sealer, Opener::new(to_server)))
+            Ok((sealer, Opener::new(keys.to_server())))
         })?;
         let up = Up::with_tables(sealer, bridge.iat_mode, tables);
         Ok(Coded::new(inner, outer, up, Down::new(opener, 0, false)))
     }
-}
-
-fn halves(keys: &Okm) -> (&[u8; framing::KEY], &[u8; framing::KEY]) {
-    let (to_server, rest) = keys.split_first_chunk().expect("two directions' keys");
-    (to_server, rest.first_chunk().expect("two directions' keys"))
 }
 
 watm_sdk::export!(Obfs4: dialer, listener, set_up);

@@ -25,6 +25,8 @@ const MAX_PAUSE: u16 = 100;
 const STEP: u32 = 100;
 /// A table may hold little else than zeros: after so many, a whole frame's length is taken.
 const MAX_ZEROS: usize = 32;
+/// With a table of one short length, padding can overshoot it for ever: after so many times, what is left goes as it is.
+const MAX_OVERSHOTS: usize = 16;
 
 /// The tables of a seed.
 pub struct Tables {
@@ -81,6 +83,8 @@ pub struct Shaper {
     mode: IatMode,
     /// What is left of the burst in the buffer.
     left: core::ops::Range<usize>,
+    /// How often its padding was longer than drawn.
+    overshots: usize,
 }
 
 impl Shaper {
@@ -91,6 +95,7 @@ impl Shaper {
             sealer,
             mode,
             left: 0..0,
+            overshots: 0,
         }
     }
 
@@ -107,6 +112,7 @@ impl Shaper {
     ) {
         assert!((1..=MAX_BURST).contains(&n), "a burst's bytes");
         self.left = 0..0;
+        self.overshots = 0;
         for at in (0..n).step_by(MAX_PAYLOAD) {
             let payload = MAX_PAYLOAD.min(n - at);
             let window = &mut buffer[self.left.end..GAP + at + payload];
@@ -153,6 +159,9 @@ impl Shaper {
             if self.left.len() >= target {
                 return target;
             }
+            if self.overshots == MAX_OVERSHOTS {
+                return self.left.len();
+            }
             buffer.copy_within(self.left.clone(), 0);
             self.left = 0..self.left.len();
             self.pad(buffer, target);
@@ -160,6 +169,7 @@ impl Shaper {
                 return target;
             }
             // It took more than that; there is enough for whatever is drawn next.
+            self.overshots += 1;
         }
     }
 

@@ -8,11 +8,13 @@
 //! The mark is HMAC(B ‖ node id, representative), the MAC that of everything before it and the hour, both cut to half.
 
 use crate::keys::{IdentityKey, NodeId, PublicKey, Representative, SessionKey};
-use crate::ntor::{self, Okm, Secrets};
+use crate::framing;
+use crate::ntor::{self, Secrets};
 use crate::random::{Random, below};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 /// The longest message of either side.
 pub const MAX_MESSAGE: usize = 8192;
@@ -34,6 +36,23 @@ const SERVER_MAX_PADDING: usize = MAX_MESSAGE - SERVER_MIN - SEED_FRAME;
 /// The peer is none of ours, or not now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refused;
+
+/// The keys of both directions, the client's first.
+pub struct Keys(Zeroizing<[u8; 2 * framing::KEY]>);
+
+impl Keys {
+    /// The key of what the client sends.
+    #[must_use]
+    pub fn to_server(&self) -> &[u8; framing::KEY] {
+        self.0.first_chunk().expect("the first half")
+    }
+
+    /// The key of what the server sends.
+    #[must_use]
+    pub fn to_client(&self) -> &[u8; framing::KEY] {
+        self.0.last_chunk().expect("the second half")
+    }
+}
 
 type Half = [u8; 16];
 
@@ -123,7 +142,7 @@ impl Client {
     }
 
     /// Looks at all that the server has sent: none yet, or how long its message is and the keys.
-    pub fn answer(&self, received: &[u8]) -> Result<Option<(usize, Okm)>, Refused> {
+    pub fn answer(&self, received: &[u8]) -> Result<Option<(usize, Keys)>, Refused> {
         if received.len() < SERVER_MIN {
             return Ok(None);
         }
@@ -146,11 +165,11 @@ impl Client {
         }
         let server = Representative::from_bytes(*representative).to_public();
         let secrets = ntor::client(&self.session, &server, &self.identity, &self.node);
-        let Secrets { seed, auth: ours } = secrets.ok_or(Refused)?;
-        if !bool::from(ours.ct_eq(auth)) {
+        let secrets = secrets.ok_or(Refused)?;
+        if !secrets.auth_is(auth) {
             return Err(Refused);
         }
-        Ok(Some((end + MAC, seed.expand())))
+        Ok(Some((end + MAC, Keys(secrets.seed.expand()))))
     }
 }
 
@@ -253,7 +272,7 @@ impl<'a> Server<'a> {
         accepted: &Accepted,
         out: &mut [u8; MAX_MESSAGE],
         random: &mut impl Random,
-    ) -> (usize, Okm) {
+    ) -> (usize, Keys) {
         let padding = below(random, (SERVER_MAX_PADDING + 1) as u32) as usize;
         let representative = self.session.representative();
         let start = REPRESENTATIVE + AUTH;
@@ -267,7 +286,7 @@ impl<'a> Server<'a> {
             out,
             start + padding,
         );
-        (end, accepted.secrets.seed.expand())
+        (end, Keys(accepted.secrets.seed.expand()))
     }
 }
 

@@ -35,7 +35,7 @@ fn message(client: &Client, number: u64) -> Vec<u8> {
     out[..n].to_vec()
 }
 
-fn answer(server: &Server<'_>, accepted: &Accepted, number: u64) -> (Vec<u8>, Okm) {
+fn answer(server: &Server<'_>, accepted: &Accepted, number: u64) -> (Vec<u8>, Keys) {
     let mut out = Box::new([0; MAX_MESSAGE]);
     let (n, keys) = server.answer(accepted, &mut out, &mut Repeatable(number + 2));
     (out[..n].to_vec(), keys)
@@ -69,7 +69,9 @@ fn both_ends_agree_an_hour_apart_and_no_more() {
         }
         let (n, theirs) = client.answer(&reply).expect("good").expect("whole");
         assert_eq!(n, length);
-        assert_eq!(&ours[..], &theirs[..]);
+        assert_eq!(ours.to_server(), theirs.to_server());
+        assert_eq!(ours.to_client(), theirs.to_client());
+        assert_ne!(ours.to_server(), ours.to_client());
     }
 }
 
