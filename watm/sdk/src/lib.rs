@@ -11,6 +11,7 @@
 //! - [`role`], [`instance`]: what a transport implements, and the exports made of it
 //! - [`duplex`], [`codec`], [`pump`]: sessions that pass bytes both ways, and what changes them
 //! - [`json`]: the configuration's text
+//! - [`refuse`]: why an export refuses
 //! - [`errno`], [`raw`]: the host's numbers and calls; `raw` holds the only unsafe code
 //!
 //! Nothing allocates, nothing formats, nothing needs std.
@@ -31,6 +32,7 @@ pub mod instance;
 pub mod poll;
 pub mod pump;
 pub mod raw;
+mod refusal;
 pub mod role;
 mod subscription;
 
@@ -42,5 +44,6 @@ pub use errno::Errno;
 pub use folder::Folder;
 pub use instance::Instance;
 pub use poll::Poll;
+pub use refusal::refuse;
 pub use role::{Dialer, FixedDialer, Listener, Part, Relay, Session, SetUp, Transport};
 pub use watm_json as json;
