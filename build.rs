@@ -10,8 +10,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// The transports every executable carries; each is a file `<name>.wasm`.
-const NAMES: [&str; 2] = ["plain", "reverse"];
+/// The transports every executable carries, and their files.
+const BUILT_IN: [(&str, &str); 3] = [
+    ("plain", "plain.wasm"),
+    ("reverse", "reverse.wasm"),
+    ("obfs4", "obfs4-wide.wasm"),
+];
 
 /// How every core WebAssembly module begins: the magic and version 1.
 const HEADER: &[u8] = b"\0asm\x01\0\0\0";
@@ -37,8 +41,8 @@ fn embed() -> Result<(), String> {
     let source = root.join(chosen.as_deref().unwrap_or("watm/dist".as_ref()));
 
     let mut entries = String::new();
-    for name in NAMES {
-        let file = source.join(format!("{name}.wasm"));
+    for (name, file) in BUILT_IN {
+        let file = source.join(file);
         check(&file, chosen.is_some())?;
         entries.push_str(&format!(
             "    ({name:?}, include_bytes!({:?})),\n",
@@ -112,7 +116,7 @@ fn write(name: &str, code: &str) -> Result<(), String> {
 
 fn check(file: &Path, replaced: bool) -> Result<(), String> {
     let remedy = if replaced {
-        "OUZEL_WASM_DIR must name a folder with plain.wasm and reverse.wasm; `watm/build.sh FOLDER` fills one"
+        "OUZEL_WASM_DIR must name a folder with plain.wasm, reverse.wasm and obfs4-wide.wasm; `watm/build.sh FOLDER` fills one"
     } else {
         "restore it with `git checkout watm/dist`, or build it with `make wasm`"
     };

@@ -156,6 +156,11 @@ impl Registry {
             // A bridge's clients need its key; another module of that name has its own configuration.
             conf = conf.announcing(["key"]);
         }
+        let state_root: &[&str] = match &source.module {
+            Module::BuiltIn(_) if name == "obfs4" => &["obfs4_state.json", "obfs4_bridgeline.txt"],
+            _ => &[],
+        };
+        let state_root = state_root.iter().map(|&file| file.to_owned());
         Ok(Transport {
             name: name.to_owned(),
             program: Arc::new(program),
@@ -175,6 +180,7 @@ impl Registry {
                 .state_root
                 .iter()
                 .map(|file| file.0.clone())
+                .chain(state_root)
                 .collect(),
         })
     }
