@@ -26,6 +26,8 @@ pub struct Config {
     pub overruled_folder: Option<PathBuf>,
     /// What the operator's file says about transports.
     pub transports: BTreeMap<String, Settings>,
+    /// Whether this process is `ouzel` itself, which modules can be compiled with.
+    pub compiles_apart: bool,
     /// Connections at a time, if not the default of the side.
     pub max_connections: Option<usize>,
     /// The quietest line that is told.
@@ -44,6 +46,7 @@ impl Default for Config {
             folder: None,
             overruled_folder: None,
             transports: BTreeMap::new(),
+            compiles_apart: false,
             max_connections: None,
             log_level: Severity::Notice,
             log_file: false,

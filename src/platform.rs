@@ -90,6 +90,16 @@ pub fn raise_descriptor_limit() {
     }
 }
 
+/// Has the kernel end this process with the thread that started it, where it can.
+pub fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        // Whoever cannot ask ends with its pipes.
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    }
+}
+
 /// Makes a directory, with its parents, that only its owner can enter.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();

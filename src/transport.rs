@@ -5,6 +5,7 @@
 //! here, below the state directory.
 
 pub mod artefacts;
+mod compiling;
 pub mod conf;
 mod folders;
 mod granted;

@@ -92,6 +92,7 @@ impl Run {
             Given::Settings(_) => None,
         });
         let config = Config {
+            compiles_apart: true,
             modules: self.modules,
             configs: configs.collect(),
             overruled_folder: file.folder.clone().filter(|_| self.folder.is_some()),

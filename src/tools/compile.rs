@@ -5,24 +5,35 @@
 
 use crate::error::Severity;
 use crate::log;
+use crate::platform;
 use crate::transport::artefacts::sealed;
 use crate::transport::state::{read_named, write_named};
 use crate::watm::{Host, MAX_MODULE, Settings};
 use anyhow::{Context, bail};
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 /// The arguments of `ouzel compile`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// The module
+    /// The module; - is standard input
     file: PathBuf,
-    /// Where to write the result [default: the module's name with .cwasm]
+    /// Where to write the result; - is standard output [default: the module's name with .cwasm]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// For systems that forbid making code at run time (W^X): for the interpreter, not the processor
     #[arg(long)]
     interpreter: bool,
+}
+
+/// Standard input, and standard output.
+const PIPE: &str = "-";
+
+fn read_piped() -> io::Result<Vec<u8>> {
+    let mut wasm = Vec::new();
+    let most = MAX_MODULE as u64 + 1;
+    io::stdin().take(most).read_to_end(&mut wasm)?;
+    Ok(wasm)
 }
 
 /// Compiles, and says where the result is.
@@ -39,8 +50,16 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         })],
     );
     let file = options.file.display();
-    let wasm =
-        read_named(&options.file, MAX_MODULE).with_context(|| format!("{file} cannot be read"))?;
+    let is_piped = options.file.as_os_str() == PIPE;
+    if is_piped {
+        platform::end_with_parent();
+    }
+    let wasm = if is_piped {
+        read_piped()
+    } else {
+        read_named(&options.file, MAX_MODULE)
+    };
+    let wasm = wasm.with_context(|| format!("{file} cannot be read"))?;
     if Host::is_artefact(&wasm) {
         bail!("{file} is compiled already");
     }
@@ -54,15 +73,22 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     // What cannot be used later is better refused now.
     host.load(&artefact)
         .map_err(|error| anyhow::anyhow!("{file} {error}"))?;
-    let output = options
-        .output
-        .clone()
-        .unwrap_or_else(|| options.file.with_extension("cwasm"));
-    let input = std::fs::canonicalize(&options.file)?;
-    if std::fs::canonicalize(&output).is_ok_and(|output| output == input) {
+    let sealed = sealed(artefact);
+    let output = match &options.output {
+        Some(output) if output.as_os_str() == PIPE => {
+            std::io::stdout().write_all(&sealed)?;
+            return Ok(());
+        }
+        Some(output) => output.clone(),
+        None if is_piped => {
+            bail!("a module on standard input has no name; name the result with --output")
+        }
+        None => options.file.with_extension("cwasm"),
+    };
+    let input = std::fs::canonicalize(&options.file);
+    if input.is_ok_and(|input| std::fs::canonicalize(&output).is_ok_and(|output| output == input)) {
         bail!("the result would replace the module; name another file with --output");
     }
-    let sealed = sealed(artefact);
     write_named(&output, &sealed)
         .with_context(|| format!("{} cannot be written", output.display()))?;
     let output = std::fs::canonicalize(&output)?;

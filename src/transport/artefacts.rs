@@ -5,6 +5,7 @@
 //! read: that guards against corruption and foreign files, not against the user. Whatever is wrong with an
 //! artefact, the module is compiled again.
 
+use super::compiling;
 use super::state::State;
 use crate::watm::{Host, Limits, ModuleError, Program};
 use hmac::{Hmac, KeyInit, Mac};
@@ -23,14 +24,19 @@ const SUM_LEN: usize = 32;
 /// The cache of compiled modules.
 pub struct Artefacts {
     folder: Option<(State, [u8; KEY_LEN])>,
+    /// Whether this process runs the executable that can compile for it.
+    apart: bool,
 }
 
 impl Artefacts {
     /// Opens the cache. Without one, every start compiles; that is said once.
-    pub fn open(state: &State) -> Artefacts {
+    pub fn open(state: &State, apart: bool) -> Artefacts {
         // A build without a compiler runs what it was given.
         if cfg!(not(feature = "compile")) {
-            return Artefacts { folder: None };
+            return Artefacts {
+                folder: None,
+                apart,
+            };
         }
         let folder = state.folder(FOLDER).and_then(|folder| {
             let key = key(&folder)?;
@@ -39,10 +45,14 @@ impl Artefacts {
         match folder {
             Ok(folder) => Artefacts {
                 folder: Some(folder),
+                apart,
             },
             Err(error) => {
                 unwritable(&error);
-                Artefacts { folder: None }
+                Artefacts {
+                    folder: None,
+                    apart,
+                }
             }
         }
     }
@@ -56,7 +66,7 @@ impl Artefacts {
     ) -> Result<Program, ModuleError> {
         let (Some((folder, key)), Some(compatibility)) = (&self.folder, host.compatibility())
         else {
-            return host.load_with(&host.compile(wasm)?, limits);
+            return host.load_with(&self.compile(host, wasm)?, limits);
         };
         let name = format!("{}-{compatibility}.cwasm", hex(&Sha256::digest(wasm)));
         match open(folder, key, &name).map(|artefact| host.load_with(&artefact, limits)) {
@@ -66,13 +76,27 @@ impl Artefacts {
             }
             None => {}
         }
-        let mut artefact = host.compile(wasm)?;
+        let mut artefact = self.compile(host, wasm)?;
         let program = host.load_with(&artefact, limits)?;
         artefact.extend_from_slice(&tag(key, &name, &artefact));
         if let Err(error) = folder.write(&name, &artefact) {
             unwritable(&error);
         }
         Ok(program)
+    }
+}
+
+impl Artefacts {
+    fn compile(&self, host: &Host, wasm: &[u8]) -> Result<Vec<u8>, ModuleError> {
+        if self.apart
+            && cfg!(feature = "compile")
+            && let Some(artefact) = compiling::compile(wasm, host.interprets())
+            // Made for another kind of engine, where this one has had to make do.
+            && host.load(&artefact).is_ok()
+        {
+            return Ok(artefact);
+        }
+        host.compile(wasm)
     }
 }
 

@@ -74,7 +74,7 @@ impl Registry {
         Registry {
             slots: host.as_ref().map_or(slots, Host::slots),
             host: host.map_err(|failure| failure.to_string()),
-            artefacts: Artefacts::open(state),
+            artefacts: Artefacts::open(state, config.compiles_apart),
             state: state.clone(),
             sources: gather(config),
         }

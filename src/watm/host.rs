@@ -150,6 +150,11 @@ impl Host {
         None
     }
 
+    /// Whether modules are interpreted here.
+    pub fn interprets(&self) -> bool {
+        self.settings.interpret
+    }
+
     /// Compiles a module to an artefact that [`Host::load`] takes.
     pub fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, ModuleError> {
         program::check_bytes(wasm)?;

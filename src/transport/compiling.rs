@@ -1,0 +1,48 @@
+//! Compiling in a process of its own: `ouzel compile - --output -`.
+//!
+//! In: a module. Out: its artefact. A compiler leaves twice the memory behind that a proxy needs for months, and strangers'
+//! modules are made to look for its mistakes. What can go wrong, from a missing /proc to a module that does not compile, is
+//! no answer: the caller compiles here, and hears why that fails.
+
+use super::artefacts::{MAX_ARTEFACT, unsealed};
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+/// Compiles a module with the executable that this process runs.
+pub(super) fn compile(wasm: &[u8], interpret: bool) -> Option<Vec<u8>> {
+    let program = std::env::current_exe().ok()?;
+    let mut command = Command::new(program);
+    command.args(["compile", "-", "--output", "-"]);
+    if interpret {
+        command.arg("--interpreter");
+    }
+    let child = command
+        // Nothing of what tor says to this process is meant for it.
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            tracing::debug!("no process to compile in: {error}");
+            return None;
+        }
+    };
+    let mut sealed = Vec::new();
+    // It reads all of the module before it writes anything, and its end of the pipe closes with it.
+    let fed = child.stdin.take().map(|mut stdin| stdin.write_all(wasm));
+    let read = child.stdout.take().map(|stdout| {
+        let most = MAX_ARTEFACT as u64 + 1;
+        stdout.take(most).read_to_end(&mut sealed)
+    });
+    let is_done = child.wait().is_ok_and(|status| status.success());
+    if !is_done || !matches!((fed, read), (Some(Ok(())), Some(Ok(_)))) {
+        tracing::debug!("the process that was to compile did not");
+        return None;
+    }
+    let length = unsealed(&sealed).ok()?.len();
+    sealed.truncate(length);
+    Some(sealed)
+}
