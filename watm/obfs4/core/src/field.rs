@@ -185,6 +185,14 @@ macro_rules! arithmetic {
                 Element(out)
             }
 
+            /// (A + 2) / 4 times this.
+            #[inline]
+            pub(crate) fn mul_121666(&self) -> Element {
+                let mut out = fiat::fiat_25519_tight_field_element([0; $limbs]);
+                fiat::fiat_25519_carry_scmul_121666(&mut out, &self.0);
+                Element(out)
+            }
+
             #[inline]
             pub(crate) fn square(&self) -> Element {
                 let mut out = fiat::fiat_25519_tight_field_element([0; $limbs]);

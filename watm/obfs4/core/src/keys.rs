@@ -1,14 +1,13 @@
 //! Curve25519 keys: the bridge's own, and those of one handshake, whose public half travels as noise.
 //!
 //! In: randomness, or the bytes of a key. Out: keys, private halves wiped when dropped. Nothing can go
-//! wrong. A session key takes two attempts on average, more for one in two: it is made before a
-//! connection is touched, so that nobody can time it.
+//! wrong. A session key takes two attempts on average, and nobody should see how many: make it before
+//! the connection is touched.
 
 use crate::comb;
 use crate::elligator;
 use crate::random::Random;
-use curve25519_dalek::constants::X25519_BASEPOINT;
-use curve25519_dalek::montgomery::MontgomeryPoint;
+use crate::x25519;
 use sha2::{Digest, Sha512};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -116,7 +115,7 @@ impl SessionKey {
     }
 
     pub(crate) fn agree(&self, peer: &PublicKey) -> Zeroizing<[u8; 32]> {
-        x25519(&self.private, peer)
+        x25519::x25519(&self.private, &peer.0)
     }
 }
 
@@ -130,7 +129,7 @@ impl IdentityKey {
 
     /// The key with this private half, which is kept as it is, unclamped.
     pub fn from_private(private: [u8; 32]) -> Self {
-        let public = PublicKey(X25519_BASEPOINT.mul_clamped(private).to_bytes());
+        let public = PublicKey(*x25519::x25519(&private, &x25519::BASE));
         Self { private, public }
     }
 
@@ -145,7 +144,7 @@ impl IdentityKey {
     }
 
     pub(crate) fn agree(&self, peer: &PublicKey) -> Zeroizing<[u8; 32]> {
-        x25519(&self.private, peer)
+        x25519::x25519(&self.private, &peer.0)
     }
 }
 
@@ -154,10 +153,6 @@ fn hashed(random: &mut impl Random) -> Zeroizing<[u8; 64]> {
     let mut seed = Zeroizing::new([0; 32]);
     random.fill(&mut *seed);
     Zeroizing::new(Sha512::digest(*seed).into())
-}
-
-fn x25519(private: &[u8; 32], peer: &PublicKey) -> Zeroizing<[u8; 32]> {
-    Zeroizing::new(MontgomeryPoint(peer.0).mul_clamped(*private).to_bytes())
 }
 
 #[cfg(test)]

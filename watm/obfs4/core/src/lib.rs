@@ -2,7 +2,7 @@
 //!
 //! - [`random`]: what is asked of the world, and nothing else is
 //! - [`salsa20`], [`poly1305`], [`secretbox`]: the box of a frame (XSalsa20-Poly1305), made for many frames of one key
-//! - [`field`], `comb`, [`elligator`], [`keys`], [`ntor`]: keys that look like noise, and the agreement
+//! - [`field`], `comb`, `x25519`, [`elligator`], [`keys`], [`ntor`]: keys that look like noise, and the agreement
 //! - [`drbg`], [`go_rand`], [`distribution`]: the length and delay tables of a seed, value for value as Go's
 //! - [`cert`], [`arguments`], [`identity`]: bridge lines, options, and what a bridge keeps
 //! - [`fault`], [`text`]: what is wrong with one of these, in words; texts of bounded length
@@ -30,3 +30,4 @@ pub mod random;
 pub mod salsa20;
 pub mod secretbox;
 pub mod text;
+mod x25519;

@@ -40,12 +40,7 @@ fn entry(point: EdwardsPoint) -> [[u8; 32]; 3] {
 }
 
 fn parsed(digit: u8) -> [[u8; 32]; 3] {
-    let Multiple {
-        sum,
-        difference,
-        product,
-    } = Multiple::select(digit);
-    [sum.to_bytes(), difference.to_bytes(), product.to_bytes()]
+    Multiple::select(digit).0.map(Element::to_bytes)
 }
 
 #[test]

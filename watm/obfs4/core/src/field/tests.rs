@@ -103,6 +103,8 @@ macro_rules! checks {
                         let difference = a.add(c.neg());
                         difference.mul(difference).to_bytes()
                     });
+                    let scaled = Number([121_666, 0, 0, 0]).mul(a.add(c.neg()));
+                    prop_assert_eq!(x.sub(&z).mul_121666().to_bytes(), scaled.to_bytes());
                     prop_assert_eq!(bool::from(x.is_odd()), a.0[0] & 1 == 1);
                     prop_assert_eq!(bool::from(x.ct_eq(&y)), a == b);
                     let choose = |choice: u8| Element::conditional_select(&x, &y, choice.into());

@@ -1,4 +1,5 @@
 use super::*;
+use curve25519_dalek::montgomery::MontgomeryPoint;
 use sha2::Sha256;
 
 const VECTORS: &str = include_str!("../../tests/vectors/keys.txt");

@@ -94,3 +94,12 @@ fn points_of_low_order_have_no_secrets() {
     assert!(client(&all.client, y, all.identity.public(), &all.node).is_some());
     assert!(server(x, &all.server, &all.identity, &all.node).is_some());
 }
+
+#[test]
+fn what_is_secret_is_wiped() {
+    fn wiped<T: ZeroizeOnDrop>() {}
+    wiped::<SessionKey>();
+    wiped::<IdentityKey>();
+    wiped::<KeySeed>();
+    wiped::<Zeroizing<[u8; 144]>>();
+}
