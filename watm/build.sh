@@ -50,7 +50,8 @@ build() {
 }
 
 # The first flag of .cargo/config.toml too.
-build "$target" -Clink-arg=-zstack-size=14336 --workspace --exclude watm-obfs4 --exclude obfs4-core --lib --examples
+build "$target" -Clink-arg=-zstack-size=14336 --workspace --exclude watm-obfs4 --exclude obfs4-core \
+    --exclude obfs4-selfcheck --lib --examples
 # obfs4 computes on vectors. One for every host, and one for hosts with 64-bit multiplications (wide arithmetic), which
 # cfg() does not see.
 obfs4='-Clink-arg=-zstack-size=26624 -Ctarget-feature=+simd128'
