@@ -1,8 +1,8 @@
 //! Embeds the built-in transports, and lists the test guests.
 //!
 //! In: the committed `watm/dist/*.wasm`, or the folder that `OUZEL_WASM_DIR` names (relative to this package), for
-//! packagers who build the guests themselves; the names of the test guests. Out: `OUT_DIR/builtins.rs` with the
-//! constant `BUILTINS`; `OUT_DIR/guests.rs` with an enum of the guests, by which a test guest without a test does not
+//! packagers who build the guests themselves; the names of the test guests. Out: `OUT_DIR/builtins.rs` with a
+//! constant for each; `OUT_DIR/guests.rs` with an enum of the guests, by which a test guest without a test does not
 //! compile. Goes wrong: a file that is missing or is no WebAssembly module stops the build, and the message says what to
 //! do; without the folders of the test guests the enum is empty.
 
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// The transports every executable carries, and their files.
+/// The transports every executable carries, as `src/transport/builtins.rs` names them, and their files.
 const BUILT_IN: [(&str, &str); 3] = [
     ("plain", "plain.wasm"),
     ("reverse", "reverse.wasm"),
@@ -45,17 +45,14 @@ fn embed() -> Result<(), String> {
         let file = source.join(file);
         check(&file, chosen.is_some())?;
         entries.push_str(&format!(
-            "    ({name:?}, include_bytes!({:?})),\n",
+            "/// `{name}`.\npub(super) const {}: &[u8] = include_bytes!({:?});\n",
+            name.to_ascii_uppercase(),
             text(&file)?
         ));
         println!("cargo::rerun-if-changed={}", text(&file)?);
     }
 
-    let code = format!(
-        "/// The built-in transports: a name, and the module as its author's compiler wrote it.\n\
-         pub const BUILTINS: &[(&str, &[u8])] = &[\n{entries}];\n"
-    );
-    write("builtins.rs", &code)
+    write("builtins.rs", &entries)
 }
 
 /// Makes `enum Guest` of the names of the test guests' files.

@@ -3,12 +3,15 @@
 //! In: arguments, and whether there is a parent. Out: the exit code of what was asked for. tor passes the arguments of its `exec`
 //! line through, so the flags that people have in their torrc for obfs4proxy and lyrebird are taken too.
 
+use crate::config::Config;
 use crate::config::settings::Mistake;
 use crate::pt::{env, is_transport_name};
 use crate::standalone::{self, Job};
 use crate::{managed, platform, tools};
 use arguments::Standalone;
+use called::Called;
 use clap::{Parser, Subcommand};
+use go_flags::Translated;
 use run::Run;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -22,6 +25,8 @@ const WRONG: u8 = 2;
 const USAGE: u8 = 64;
 
 mod arguments;
+mod called;
+mod go_flags;
 mod run;
 
 #[derive(Debug, Parser)]
@@ -37,6 +42,7 @@ mod run;
         ClientTransportPlugin mine exec /usr/bin/ouzel --module mine=/etc/tor/mine.wasm\n\n\
         To see it work without tor, run `ouzel demo`.",
     after_help = "Built in: plain (passes bytes as they are), reverse (a reversible scramble, for tests and tutorials).\n\
+        The flags of obfs4proxy and lyrebird are taken as well: -enableLogging, -logLevel LEVEL, -unsafeLogging, -obfs4-distBias, -version.\n\
         Exit status: 0 stopped, 1 a tool failed, 2 wrong flags or settings, 64 ENV-ERROR or started by hand, 69 PROXY-ERROR, 78 VERSION-ERROR.",
     args_conflicts_with_subcommands = true
 )]
@@ -130,65 +136,16 @@ impl Cli {
     }
 }
 
-/// Go programs take `-flag`, `-flag=value` and `-switch=false`; people have such lines for obfs4proxy in
-/// their torrc.
-fn from_go(arg: OsString) -> Option<OsString> {
-    const VALUES: [&str; 1] = ["-logLevel"];
-    const SWITCHES: [&str; 4] = [
-        "-enableLogging",
-        "-unsafeLogging",
-        "-obfs4-distBias",
-        "-version",
-    ];
-    let Some(text) = arg.to_str().map(str::to_owned) else {
-        return Some(arg);
-    };
-    let short = if text.starts_with("--") {
-        &text[1..]
-    } else {
-        &text[..]
-    };
-    let (flag, value) = match short.split_once('=') {
-        Some((flag, value)) => (flag, Some(value)),
-        None => (short, None),
-    };
-    if VALUES.contains(&flag) {
-        return Some(format!("-{short}").into());
-    }
-    if !SWITCHES.contains(&flag) {
-        return Some(arg);
-    }
-    let on = match value {
-        None | Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
-        Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
-        Some(_) => return Some(arg),
-    };
-    on.then(|| format!("-{flag}").into())
-}
-
 /// The whole program.
 pub fn main() -> ExitCode {
     let variable = |name: &str| std::env::var_os(name);
     let managed = env::is_managed(&variable);
-    let cli =
-        match Cli::try_parse_from(std::env::args_os().filter_map(from_go)).and_then(Cli::checked) {
-            Ok(cli) => cli,
-            Err(error) => {
-                // clap knows which of its texts belong on stdout: help and version, asked for by a person.
-                let _ = error.print();
-                if managed && error.use_stderr() {
-                    // tor hides stderr, and would start us again every second.
-                    let text = error.to_string();
-                    let what = text
-                        .lines()
-                        .next()
-                        .unwrap_or_default()
-                        .trim_start_matches("error: ");
-                    managed::refuse(&format!("{what}; see the exec line in torrc"));
-                }
-                return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
-            }
-        };
+    let called = Called::by(std::env::args_os().next().as_deref());
+    let Translated { words, switches } = go_flags::translate(std::env::args_os());
+    let cli = match Cli::try_parse_from(words).and_then(Cli::checked) {
+        Ok(cli) => cli,
+        Err(error) => return misused(called, managed, &error),
+    };
     platform::raise_descriptor_limit();
     match cli.command {
         Some(Command::Demo(options)) => finish(
@@ -202,22 +159,44 @@ pub fn main() -> ExitCode {
             runtime(None).and_then(|runtime| runtime.block_on(tools::validate::run(&options))),
         ),
         Some(Command::Inspect(options)) => answer(tools::inspect::run(&options)),
-        None if !managed => by_hand(),
-        None => under_a_parent(cli.run, &variable),
+        None if !managed => by_hand(called),
+        None => match cli.run.read(called) {
+            Ok((config, threads)) => {
+                under_a_parent(&Config { switches, ..config }, threads, &variable)
+            }
+            Err(mistake) => {
+                let _ = writeln!(io::stderr(), "{}: {mistake}", called.name());
+                managed::refuse(&mistake.to_string());
+                ExitCode::from(WRONG)
+            }
+        },
     }
 }
 
-fn under_a_parent(run: Run, variable: env::Lookup<'_>) -> ExitCode {
-    let (config, threads) = match run.read() {
-        Ok(read) => read,
-        Err(mistake) => {
-            let _ = writeln!(io::stderr(), "ouzel: {mistake}");
-            managed::refuse(&mistake.to_string());
-            return ExitCode::from(WRONG);
-        }
-    };
+/// The definition does not fit the command line, or a person asked for help.
+fn misused(called: Called, managed: bool, error: &clap::Error) -> ExitCode {
+    // clap knows which of its texts belong on stdout: help and version, asked for by a person.
+    let _ = error.print();
+    if managed && error.use_stderr() {
+        // tor hides stderr, and would start us again every second.
+        let text = error.to_string();
+        let what = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        managed::refuse(&format!("{what}; see the exec line in torrc"));
+    }
+    let level = Run::is_about_the_level(error);
+    match (called, u8::try_from(error.exit_code())) {
+        (Called::InPlaceOf(_), _) if level => ExitCode::FAILURE,
+        (_, code) => ExitCode::from(code.unwrap_or(USAGE)),
+    }
+}
+
+fn under_a_parent(config: &Config, threads: Option<usize>, variable: env::Lookup<'_>) -> ExitCode {
     match runtime(threads) {
-        Ok(runtime) => managed::run(&config, variable, runtime),
+        Ok(runtime) => managed::run(config, variable, runtime),
         Err(error) => {
             managed::refuse(&format!(
                 "this machine gives no threads or descriptors: {error}"
@@ -273,7 +252,16 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 /// Started without a parent: say what this is and how it is used.
-fn by_hand() -> ExitCode {
+fn by_hand(called: Called) -> ExitCode {
+    if let Called::InPlaceOf(name) = called {
+        let _ = writeln!(
+            io::stderr(),
+            "{name} must be run as a managed transport, by tor; put \"ServerTransportPlugin obfs4 exec /usr/bin/{name}\" into \
+             torrc, on a client \"ClientTransportPlugin ...\" (this is ouzel {} in its place)",
+            env!("CARGO_PKG_VERSION"),
+        );
+        return ExitCode::FAILURE;
+    }
     let program = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/ouzel".into());
     let program = program.display();
     let _ = writeln!(
@@ -300,16 +288,10 @@ mod tests {
 
     #[test]
     fn lines_for_obfs4proxy_are_understood() {
-        let words = [
-            "ouzel",
-            "-enableLogging",
-            "-logLevel=DEBUG",
-            "-unsafeLogging=false",
-            "--obfs4-distBias=true",
-        ];
-        let cli = Cli::try_parse_from(words.into_iter().map(OsString::from).filter_map(from_go))
-            .expect("understood");
-        assert!(cli.run.enable_logging && cli.run.dist_bias && !cli.run.unsafe_logging);
+        let line = "ouzel -enableLogging -logLevel=DEBUG -unsafeLogging=false managed";
+        let words = go_flags::translate(line.split(' ').map(OsString::from)).words;
+        let cli = Cli::try_parse_from(words).expect("understood");
+        assert!(cli.run.enable_logging && !cli.run.unsafe_logging);
         assert_eq!(cli.run.log_level, Some(crate::error::Severity::Debug));
     }
 

@@ -28,12 +28,18 @@ pub struct Config {
     pub transports: BTreeMap<String, Settings>,
     /// Whether this process is `ouzel` itself, which modules can be compiled with.
     pub compiles_apart: bool,
+    /// Keys that flags set to true in a transport's configuration: its name, the key.
+    pub switches: Vec<(&'static str, &'static str)>,
     /// Connections at a time, if not the default of the side.
     pub max_connections: Option<usize>,
     /// The quietest line that is told.
     pub log_level: Severity,
     /// Whether to keep a log file in the state directory too.
     pub log_file: bool,
+    /// The quietest line in that, if it is another.
+    pub file_level: Option<Severity>,
+    /// Its name.
+    pub log_name: &'static str,
     /// Whether addresses may appear in logs.
     pub unsafe_logging: bool,
 }
@@ -47,9 +53,12 @@ impl Default for Config {
             overruled_folder: None,
             transports: BTreeMap::new(),
             compiles_apart: false,
+            switches: Vec::new(),
             max_connections: None,
             log_level: Severity::Notice,
             log_file: false,
+            file_level: None,
+            log_name: "ouzel.log",
             unsafe_logging: false,
         }
     }

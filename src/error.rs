@@ -128,6 +128,9 @@ pub enum Failure {
         "the module does not take its configuration: {0}; check --config and the bridge line's arguments, on a bridge ServerTransportOptions"
     )]
     Configuration(String),
+    /// The module said why it refuses, before it had met anybody.
+    #[error("the module says: {0}")]
+    Declined(String),
     /// The module trapped.
     #[error("the module crashed: {0}")]
     Trap(String),
@@ -193,7 +196,8 @@ impl Failure {
             | Failure::Denied
             | Failure::BindAddress
             | Failure::NoRole
-            | Failure::Configuration(_) => Blame::Operator,
+            | Failure::Configuration(_)
+            | Failure::Declined(_) => Blame::Operator,
             Failure::Arguments(_) | Failure::OrPort(_) | Failure::Stopped => Blame::Parent,
             Failure::Module(_)
             | Failure::Trap(_)
@@ -244,6 +248,7 @@ impl Failure {
             Failure::Module(_) => "module",
             Failure::NoRole => "no-role",
             Failure::Configuration(_) => "configuration",
+            Failure::Declined(_) => "declined",
             Failure::Trap(_) => "trap",
             Failure::Stuck => "stuck",
             Failure::OutOfMemory(_) => "out-of-memory",

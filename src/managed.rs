@@ -25,8 +25,6 @@ use tokio::task::JoinSet;
 /// How long the last lines may take to reach a parent that still reads.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-const LOG_FILE: &str = "ouzel.log";
-
 /// Runs until the parent ends it.
 pub fn run(config: &Config, variable: env::Lookup<'_>, runtime: Runtime) -> ExitCode {
     let launcher = Launcher::note();
@@ -61,7 +59,12 @@ fn negotiate(
     ipc: &Ipc,
 ) -> Result<(Environment, State), u8> {
     let to_parent = ipc.clone();
-    let to_parent: Sink = Box::new(move |severity, text| to_parent.log(severity, text));
+    let level = config.log_level;
+    let to_parent: Sink = Box::new(move |severity, text| {
+        if severity >= level {
+            to_parent.log(severity, text);
+        }
+    });
     if let Err(error) = env::version(variable) {
         return Err(start_error(ipc, &error));
     }
@@ -80,20 +83,41 @@ fn negotiate(
         Err(error) => return Err(start_error(ipc, &error)),
     };
     let mut sinks = vec![to_parent];
+    let mut quietest = config.log_level;
     if config.log_file {
-        match state.append(LOG_FILE) {
-            Ok(file) => sinks.push(to_file(file, state.clone())),
+        match state.append(config.log_name) {
+            Ok(file) => {
+                let level = config.file_level.unwrap_or(config.log_level);
+                quietest = quietest.min(level);
+                let to_file = to_file(file, state.clone(), config.log_name);
+                let side = match environment.role {
+                    Role::Client(_) => "client",
+                    Role::Server(_) => "bridge",
+                };
+                // Whoever looks whether it logs sees that it does, at any level.
+                let version = env!("CARGO_PKG_VERSION");
+                to_file(
+                    Severity::Notice,
+                    &format!("ouzel {version} started as a {side}"),
+                );
+                sinks.push(Box::new(move |severity, text| {
+                    if severity >= level {
+                        to_file(severity, text);
+                    }
+                }));
+            }
             Err(error) => {
                 ipc.log(
                     Severity::Warning,
                     &format!(
-                        "ouzel.log cannot be opened ({error}); make the state directory writable"
+                        "{} cannot be opened ({error}); make the state directory writable",
+                        config.log_name
                     ),
                 );
             }
         }
     }
-    log::init(config.log_level, config.unsafe_logging, sinks);
+    log::init(quietest, config.unsafe_logging, sinks);
     if let Role::Client(client) = &environment.role
         && let Some(proxy) = &client.proxy
     {
@@ -120,7 +144,7 @@ fn start_error(ipc: &Ipc, error: &StartError) -> u8 {
     error.exit_code()
 }
 
-fn to_file(file: std::fs::File, state: State) -> Sink {
+fn to_file(file: std::fs::File, state: State, name: &'static str) -> Sink {
     let file = Mutex::new(file);
     Box::new(move |severity, text| {
         let now = humantime::format_rfc3339_seconds(SystemTime::now());
@@ -129,7 +153,7 @@ fn to_file(file: std::fs::File, state: State) -> Sink {
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         // Somebody may have tidied up; a file without a name is read by nobody.
         if platform::is_unlinked(&file)
-            && let Ok(again) = state.append(LOG_FILE)
+            && let Ok(again) = state.append(name)
         {
             *file = again;
         }

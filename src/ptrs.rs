@@ -10,8 +10,9 @@
 use crate::error::Failure;
 use crate::transport::State;
 use crate::transport::artefacts::Artefacts;
+use crate::transport::builtins::builtins;
 use crate::transport::conf::Conf;
-use crate::transport::registry::{HANDSHAKE, builtins};
+use crate::transport::registry::HANDSHAKE;
 use crate::watm::{Connect, Host, Io, Limits, Program, Session, Settings, Stream};
 use ::ptrs::args::Args;
 use std::any::TypeId;
@@ -57,8 +58,8 @@ macro_rules! built_in {
             const NAME: &'static str = $name;
 
             fn wasm() -> Cow<'static, [u8]> {
-                let found = builtins().iter().find(|(name, _)| *name == $name);
-                found.expect("the build embeds it").1.into()
+                let found = builtins().iter().find(|one| one.name == $name);
+                found.expect("the build embeds it").wasm.into()
             }
         }
     )*};

@@ -353,8 +353,8 @@ fn named(
 ) -> (String, Config) {
     let built_in = crate::transport::builtins()
         .iter()
-        .find(|(name, _)| module.as_os_str() == *name);
-    let name = built_in.map_or("module", |(name, _)| *name).to_owned();
+        .find(|one| module.as_os_str() == one.name);
+    let name = built_in.map_or("module", |one| one.name).to_owned();
     let modules = match built_in {
         Some(_) => Vec::new(),
         None => vec![(name.clone(), module.to_owned())],

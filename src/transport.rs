@@ -5,6 +5,7 @@
 //! here, below the state directory.
 
 pub mod artefacts;
+pub mod builtins;
 mod compiling;
 pub mod conf;
 mod folders;
@@ -17,5 +18,6 @@ pub mod setup;
 mod sources;
 pub mod state;
 
-pub use registry::{Registry, Transport, builtins};
+pub use builtins::{BuiltIn, builtins};
+pub use registry::{Registry, Transport};
 pub use state::State;

@@ -13,11 +13,11 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let builtins = ouzel::transport::builtins();
-//! let (_, plain) = builtins.iter().find(|(name, _)| *name == "plain").expect("it is built in");
+//! let plain = builtins.iter().find(|one| one.name == "plain").expect("it is built in");
 //!
 //! // Once per process, and once per module.
 //! let host = Host::new(Settings::for_slots(16))?;
-//! let artefact = host.compile(plain)?;
+//! let artefact = host.compile(plain.wasm)?;
 //! let program = Arc::new(host.load(&artefact)?);
 //!
 //! // Once per connection: the application's end, and a way out, here without a network.
@@ -65,6 +65,7 @@ mod grants;
 mod guest;
 mod host;
 mod io;
+mod last_words;
 mod leaving;
 mod memory;
 mod outline;

@@ -1,11 +1,12 @@
 //! A run as a pluggable transport: its arguments, and the file that may say the same.
 
+use super::called::Called;
 use super::{named_file, transport_name};
 use crate::config::Config;
 use crate::config::settings::{Mistake, RunFile};
 use crate::error::Severity;
 use clap::CommandFactory;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -34,9 +35,6 @@ pub(super) struct Run {
     /// Let addresses appear in logs; for debugging only
     #[arg(long, alias = "unsafeLogging")]
     pub(super) unsafe_logging: bool,
-    /// Taken for compatibility with lyrebird's command line; nothing here depends on it
-    #[arg(long = "obfs4-distBias", hide = true)]
-    pub(super) dist_bias: bool,
 }
 
 /// What stands after `--config`.
@@ -79,8 +77,19 @@ impl Run {
         Err(super::Cli::command().error(ErrorKind::ArgumentConflict, text))
     }
 
-    /// Everything that was asked for, and how many threads: the flags, and what they leave open from the file.
-    pub(super) fn read(self) -> Result<(Config, Option<usize>), Mistake> {
+    /// Whether an error of the definition is a level that is none.
+    pub(super) fn is_about_the_level(error: &clap::Error) -> bool {
+        match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(flag)) => {
+                error.kind() == ErrorKind::ValueValidation && flag.starts_with("--log-level")
+            }
+            _ => false,
+        }
+    }
+
+    /// Everything that was asked for, and how many threads: the flags, and what they leave open from the file. In another
+    /// program's place, the flag for the level is about the log file, as there.
+    pub(super) fn read(self, called: Called) -> Result<(Config, Option<usize>), Mistake> {
         let file = match self.files().next() {
             Some(file) => RunFile::read(file)?,
             None => RunFile::default(),
@@ -101,7 +110,12 @@ impl Run {
                 .max_connections
                 .map(|most| most as usize)
                 .or(file.max_connections),
-            log_level: self.log_level.unwrap_or(file.log_level),
+            log_level: match called {
+                Called::Ouzel => self.log_level.unwrap_or(file.log_level),
+                Called::InPlaceOf(_) => file.log_level,
+            },
+            file_level: called.file_level(self.log_level),
+            log_name: called.log_name(),
             log_file: self.enable_logging || file.log_file,
             unsafe_logging: self.unsafe_logging || file.unsafe_logging,
             ..file

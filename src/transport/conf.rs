@@ -63,6 +63,20 @@ impl Conf {
         })
     }
 
+    /// With a key set to true, whatever the file says; not in a file that is no JSON object, which has no keys.
+    pub fn switching(mut self, key: &str) -> Conf {
+        match &mut self.base {
+            Base::Object { map, text: shown } => {
+                map.insert(key.to_owned(), Value::Bool(true));
+                *shown = Some(text(map));
+            }
+            Base::Opaque(_) => {
+                tracing::warn!("{key} is not set: the configuration file is no JSON object");
+            }
+        }
+        self
+    }
+
     /// Keys to announce besides the file's own list.
     pub fn announcing<'a>(mut self, keys: impl IntoIterator<Item = &'a str>) -> Conf {
         self.announce.extend(keys.into_iter().map(str::to_owned));

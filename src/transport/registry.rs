@@ -21,10 +21,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
-
 /// How long a transport's handshake may take: a few round trips over the slowest path that is of use.
 pub const HANDSHAKE: Duration = Duration::from_secs(30);
+
+/// What people's lines for obfs4proxy and lyrebird ask for, and this program has not.
+const OF_LYREBIRD: [&str; 6] = [
+    "meek_lite",
+    "obfs2",
+    "obfs3",
+    "scramblesuit",
+    "snowflake",
+    "webtunnel",
+];
 
 /// A transport that is ready to use.
 pub struct Transport {
@@ -94,12 +102,22 @@ impl Registry {
     /// may ask several programs, but a user's trouble where none is left.
     pub fn tell_unknown<'a>(&self, unknown: impl Iterator<Item = &'a str>, asked: usize) {
         let unknown: Vec<&str> = unknown.collect();
-        for name in &unknown {
-            let severity = if unknown.len() == asked {
-                Severity::Warning
-            } else {
-                Severity::Notice
-            };
+        let severity = if unknown.len() == asked {
+            Severity::Warning
+        } else {
+            Severity::Notice
+        };
+        let (lyrebirds, others): (Vec<&str>, Vec<&str>) =
+            unknown.iter().partition(|name| OF_LYREBIRD.contains(name));
+        if !lyrebirds.is_empty() {
+            say!(
+                severity,
+                "not here, but in lyrebird: {}; for those that you use, keep a line with lyrebird in torrc, and take their \
+                 names out of this one",
+                lyrebirds.join(", ")
+            );
+        }
+        for name in others {
             say!(
                 severity,
                 "there is no transport {name} here; it is left to others (add one with --module {name}=FILE)"
@@ -141,26 +159,27 @@ impl Registry {
                 let program = self.load_file(host, path, named, settings, limits)?;
                 (program, path.display().to_string())
             }
-            Module::BuiltIn(wasm) => {
+            Module::BuiltIn(built_in) => {
                 let what = format!("the built-in {name}");
-                check_pin(settings.sha256.as_ref(), wasm, &what)?;
-                let program = self.artefacts.program(host, wasm, limits);
+                check_pin(settings.sha256.as_ref(), built_in.wasm, &what)?;
+                let program = self.artefacts.program(host, built_in.wasm, limits);
                 (program.map_err(|error| format!("{what} {error}"))?, what)
             }
         };
         let role = first_of(roles, &program).map_err(|error| format!("{what} {error}"))?;
-        let mut conf = conf(source)?
-            .overridden_by(&settings.args_override)
-            .announcing(settings.announce());
-        if name == "reverse" && matches!(source.module, Module::BuiltIn(_)) {
-            // A bridge's clients need its key; another module of that name has its own configuration.
-            conf = conf.announcing(["key"]);
-        }
-        let state_root: &[&str] = match &source.module {
-            Module::BuiltIn(_) if name == "obfs4" => &["obfs4_state.json", "obfs4_bridgeline.txt"],
-            _ => &[],
+        let (announce, state_root) = match source.module {
+            Module::BuiltIn(built_in) => (built_in.announce, built_in.state_root),
+            // Another module of that name has its own configuration and its own files.
+            Module::File(..) => (&[][..], &[][..]),
         };
-        let state_root = state_root.iter().map(|&file| file.to_owned());
+        let conf = conf(source)?
+            .overridden_by(&settings.args_override)
+            .announcing(settings.announce())
+            .announcing(announce.iter().copied());
+        let conf = source
+            .keys
+            .iter()
+            .fold(conf, |conf, key| conf.switching(key));
         Ok(Transport {
             name: name.to_owned(),
             program: Arc::new(program),
@@ -180,7 +199,7 @@ impl Registry {
                 .state_root
                 .iter()
                 .map(|file| file.0.clone())
-                .chain(state_root)
+                .chain(state_root.iter().map(|&file| file.to_owned()))
                 .collect(),
         })
     }
@@ -278,9 +297,4 @@ fn unreadable(path: &Path, flag: &str, error: &io::Error) -> String {
         io::ErrorKind::IsADirectory => format!("{what} is a directory; name the file after {flag}"),
         _ => format!("{what} cannot be read ({error}); check the file after {flag}"),
     }
-}
-
-/// The names and modules that are part of the executable.
-pub fn builtins() -> &'static [(&'static str, &'static [u8])] {
-    BUILTINS
 }

@@ -164,7 +164,7 @@ impl Transport {
         let Some(SetUp {
             answer,
             state: after,
-        }) = done.map_err(|failure| format!("its set-up failed: {failure}"))?
+        }) = done.map_err(|failure| places.on_disk(&format!("its set-up failed: {failure}")))?
         else {
             return Ok(());
         };
@@ -224,6 +224,27 @@ impl Places<'_> {
         } else {
             &self.own
         }
+    }
+
+    /// A text with the paths that an operator knows in place of a module's: `/state/NAME` lies somewhere.
+    fn on_disk(&self, text: &str) -> String {
+        const STATE: &str = "/state/";
+        let mut pieces = text.split(STATE);
+        let mut told = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let is_of_names = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+            let end = piece.find(|c| !is_of_names(c)).unwrap_or(piece.len());
+            // A full stop behind a name is none of its letters.
+            let name = piece[..end].trim_end_matches('.');
+            let path = if name.is_empty() {
+                self.own.path("")
+            } else {
+                self.place(name).path(name)
+            };
+            told.push_str(&path.display().to_string());
+            told.push_str(&piece[name.len()..]);
+        }
+        told
     }
 
     fn read(&self) -> Result<Files, String> {
@@ -343,5 +364,12 @@ mod tests {
         let second = files(&[("bridgeline.txt", "Bridge"), ("key", "3")]);
         places.write(&first, &second).expect("written");
         assert_eq!(places.read(), Ok(second));
+        let (own, root) = (places.own.path(""), root.path(""));
+        let (own, root) = (own.display(), root.display());
+        assert_eq!(
+            places.on_disk("bad: /state/bridgeline.txt, /state/key. In /state/"),
+            format!("bad: {root}bridgeline.txt, {own}key. In {own}")
+        );
+        assert_eq!(places.on_disk("nothing there"), "nothing there");
     }
 }

@@ -5,7 +5,7 @@
 //! that before the folder, and the folder before a built-in; a word in the log says what went unused. Two answers from the
 //! same place are refused, for one of them is not what the operator meant.
 
-use super::registry::BUILTINS;
+use super::builtins::{BuiltIn, builtins};
 use crate::config::Config;
 use crate::config::settings::{Settings, Told, is_name};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,12 +18,14 @@ use std::path::{Path, PathBuf};
 const MAX_FILES: usize = 10_000;
 
 /// What stands behind a name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) module: Module,
     pub(super) settings: Settings,
     /// `--config NAME=FILE`.
     pub(super) conf: Option<PathBuf>,
+    /// Keys of its configuration that a flag sets to true.
+    pub(super) keys: Vec<&'static str>,
     /// What the operator should know once this is used.
     pub(super) notices: Vec<String>,
 }
@@ -34,20 +36,17 @@ pub(super) enum Module {
     /// In a file, as this says: a flag or a key.
     File(PathBuf, &'static str),
     /// In the executable.
-    BuiltIn(&'static [u8]),
-}
-
-impl Default for Module {
-    fn default() -> Self {
-        Module::BuiltIn(&[])
-    }
+    BuiltIn(&'static BuiltIn),
 }
 
 impl Source {
     fn of(module: Module) -> Source {
         Source {
             module,
-            ..Source::default()
+            settings: Settings::default(),
+            conf: None,
+            keys: Vec::new(),
+            notices: Vec::new(),
         }
     }
 }
@@ -57,9 +56,9 @@ pub(super) type Sources = BTreeMap<String, Result<Source, String>>;
 
 /// Puts everything together that an operator says about transports.
 pub(super) fn gather(config: &Config) -> Sources {
-    let mut sources: Sources = BUILTINS
+    let mut sources: Sources = builtins()
         .iter()
-        .map(|&(name, wasm)| (name.to_owned(), Ok(Source::of(Module::BuiltIn(wasm)))))
+        .map(|one| (one.name.to_owned(), Ok(Source::of(Module::BuiltIn(one)))))
         .collect();
     if let Some(unused) = &config.overruled_folder {
         tracing::info!(
@@ -96,6 +95,11 @@ pub(super) fn gather(config: &Config) -> Sources {
                 "there is no transport {name} for --config {name}={}; is the name right?",
                 path.display()
             ),
+        }
+    }
+    for &(name, key) in &config.switches {
+        if let Some(Ok(source)) = sources.get_mut(name) {
+            source.keys.push(key);
         }
     }
     sources

@@ -9,6 +9,7 @@ use super::errno::Errno;
 use super::fds::{Fd, Fds, Kind};
 use super::grants::{Grants, Wire};
 use super::io::Io;
+use super::last_words::LastWords;
 use super::leaving::Leaving;
 use super::prints::Prints;
 use super::stream::Stream;
@@ -84,6 +85,7 @@ pub(super) struct Guest {
     pub(super) ends: Option<[usize; 2]>,
     pub(super) leaving: Leaving,
     pub(super) prints: Prints,
+    pub(super) last_words: LastWords,
     /// Why a host call failed, in more words than an errno has.
     pub(super) failure: Option<Failure>,
     pub(super) limits: Caps,
@@ -127,6 +129,7 @@ impl Guest {
             ends: None,
             leaving: Leaving::default(),
             prints: Prints::to(grants.output),
+            last_words: LastWords::default(),
             failure: None,
             limits: Caps::new(limits),
             progress: 0,
@@ -151,6 +154,19 @@ impl Guest {
         let fd = self.fds.open(Kind::Stream(self.streams.len()))?;
         self.streams.push(stream);
         Ok(fd)
+    }
+
+    /// Why the guest refuses, in its own words, as long as it has met nobody whose words they could be.
+    pub(super) fn reason(&mut self) -> Option<Failure> {
+        let has_met_somebody = self.refusals > 0
+            || self.dialled_at.is_some()
+            || self.accepted_at.is_some()
+            || self.moved() > 0;
+        if has_met_somebody {
+            return None;
+        }
+        let words = self.last_words.told(self.conf.as_deref(), &self.env);
+        words.map(Failure::Declined)
     }
 
     /// Bytes that have passed, both ways.

@@ -45,11 +45,11 @@ impl Running {
 /// for note in host.notes() {
 ///     eprintln!("{note}");
 /// }
-/// for (name, wasm) in ouzel::transport::builtins() {
+/// for one in ouzel::transport::builtins() {
 ///     // An artefact can be kept: `host.compatibility()` says for whom it is good.
-///     let artefact = host.compile(wasm).expect("a good module");
+///     let artefact = host.compile(one.wasm).expect("a good module");
 ///     let program = host.load(&artefact).expect("made by this host");
-///     assert_eq!(program.abi(), Abi::V1, "{name}");
+///     assert_eq!(program.abi(), Abi::V1, "{}", one.name);
 ///     assert!(program.supports(Role::Dialer).is_ok());
 ///     assert!(program.supports(Role::Relay).is_err());
 /// }

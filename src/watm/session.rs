@@ -65,9 +65,9 @@ use wasmtime::{Instance, Store, WasmParams};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let builtins = ouzel::transport::builtins();
-/// # let (_, plain) = builtins.iter().find(|(name, _)| *name == "plain").expect("it is built in");
+/// # let plain = builtins.iter().find(|one| one.name == "plain").expect("it is built in");
 /// # let host = Host::new(Settings::for_slots(16))?;
-/// # let program = Arc::new(host.load(&host.compile(plain)?)?);
+/// # let program = Arc::new(host.load(&host.compile(plain.wasm)?)?);
 /// # let (mut client, accepted) = pair().await?;
 /// # let (dialled, mut relay) = pair().await?;
 /// # let served = tokio::spawn(async move { serve(&program, accepted, async { Ok(dialled) }).await });
@@ -149,7 +149,7 @@ impl Session {
             .map_err(|errno| Failure::Module(errno.to_string()))?;
         match session.call_with(SETUP, (role.number(), answer)).await? {
             0 => {}
-            result => return Err(Failure::Configuration(program.abi.shown(result))),
+            result => return Err(session.declined(result)),
         }
         let guest = session.store.into_data();
         Ok(Some(SetUp {
@@ -293,7 +293,8 @@ impl Session {
     /// Why the guest did not play its role. What the host knows about a failed dial says more than the guest's errno.
     fn refused(&mut self, result: i32) -> Failure {
         let abi = self.program.abi;
-        let told = self.store.data_mut().failure.take();
+        let guest = self.store.data_mut();
+        let told = guest.failure.take().or_else(|| guest.reason());
         told.unwrap_or_else(|| match Errno::of_result(result) {
             Err(Errno::EPERM) => Failure::NoRole,
             _ => Failure::Module(abi.shown(result)),
@@ -322,7 +323,9 @@ impl Session {
     pub async fn run(mut self) -> Outcome {
         let control = self.control();
         let (inner, outer) = (self.inner, self.outer);
-        self.store.data_mut().ends = Some([inner, outer]);
+        let guest = self.store.data_mut();
+        guest.ends = Some([inner, outer]);
+        guest.last_words.close();
         // A worker that is dropped takes nothing along but itself: its streams are the store's.
         let worked = tokio::select! {
             biased;
@@ -383,9 +386,19 @@ impl Session {
     async fn init(&mut self) -> Result<(), Failure> {
         let abi = self.program.abi;
         match self.call(abi.init(), None).await? {
-            0 => Ok(()),
-            result => Err(Failure::Configuration(abi.shown(result))),
+            0 => {
+                self.store.data_mut().last_words.forget();
+                Ok(())
+            }
+            result => Err(self.declined(result)),
         }
+    }
+
+    /// Why the guest does not take what it was given.
+    fn declined(&mut self, result: i32) -> Failure {
+        let shown = self.program.abi.shown(result);
+        let reason = self.store.data_mut().reason();
+        reason.unwrap_or(Failure::Configuration(shown))
     }
 
     async fn call(&mut self, name: &'static str, argument: Option<i32>) -> Result<i32, Failure> {

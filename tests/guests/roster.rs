@@ -76,6 +76,7 @@ pub(crate) const fn proof(guest: Guest) -> Proof {
         Guest::NeverWrites => Here(hostile::never_writes),
         Guest::NoMemory => Here(hostile::no_memory),
         Guest::Obedient => Here(leaving::a_guest_for_whom_nobody_is_left_is_told_to_end),
+        Guest::Outspoken => InProcesses(include_str!("../process/refusing.rs")),
         Guest::OverlappingIovecs => Here(hostile::overlapping_iovecs),
         Guest::PipeExits => Here(hostile::pipe_exits),
         Guest::PipeRefuses => Here(hostile::pipe_refuses),

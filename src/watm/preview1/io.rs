@@ -26,6 +26,9 @@ const STALL: Duration = Duration::from_secs(120);
 /// at the other would starve it. Smaller would cost TinyGo guests, whose polls are dear.
 const TURN: usize = 1 << 20;
 
+/// Where a guest says why it refuses.
+const STDERR: i32 = 2;
+
 /// A set-up run's answer names a few settings.
 const MAX_ANSWER: usize = 64 << 10;
 
@@ -350,6 +353,9 @@ async fn write(
         let written = match kind {
             Kind::Stream(at) => write_all(guest, at, &memory[buffer]).await?,
             Kind::Sink => {
+                if fd == STDERR {
+                    guest.last_words.take(&memory[buffer.clone()]);
+                }
                 guest.prints.take(&memory[buffer]);
                 Ok(())
             }

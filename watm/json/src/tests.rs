@@ -1,3 +1,5 @@
+//! The text of a configuration, good and broken, and what is found in it.
+
 use super::*;
 
 fn text_of(json: &str, key: &str) -> Option<String> {
