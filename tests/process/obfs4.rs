@@ -9,6 +9,7 @@ mod carrying;
 mod clocks;
 pub(crate) mod ends;
 mod frames;
+mod impostors;
 mod keeping;
 mod matrix;
 mod prober;

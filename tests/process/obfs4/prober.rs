@@ -81,6 +81,29 @@ impl Keys {
         self.first_flight(hour_after(Duration::ZERO), 500)
     }
 
+    /// The hour of a first flight, if `said` is a whole one. One made in another hour than the last or this is none.
+    pub(crate) fn flight_of(&self, said: &[u8]) -> Option<i64> {
+        let padding = said.len().checked_sub(32 + 2 * MARK)?;
+        let (covered, mac) = said.split_at(said.len() - MARK);
+        let mark = &covered[32 + padding..];
+        if !PADDING.contains(&padding) || mark != self.mac(&[&said[..32]]) {
+            return None;
+        }
+        let now = hour_after(Duration::ZERO);
+        let made_in = |hour: &i64| mac == self.mac(&[covered, hour.to_string().as_bytes()]);
+        [now, now - 1].into_iter().find(made_in)
+    }
+
+    /// A bridge's answer in this hour, as far as it can be made without the bridge's secret: the agreement is random.
+    pub(crate) fn answer(&self, hour: i64, padding: usize) -> Vec<u8> {
+        let mut said = random(32 + 32 + padding);
+        let mark = self.mac(&[&said[..32]]);
+        said.extend(mark);
+        let mac = self.mac(&[&said, hour.to_string().as_bytes()]);
+        said.extend(mac);
+        said
+    }
+
     /// Where a bridge's handshake ends in `said`, if it is one, made in this hour; behind it comes the frame with the
     /// seed.
     pub(crate) fn answer_ends(&self, hour: i64, said: &[u8]) -> Option<usize> {
