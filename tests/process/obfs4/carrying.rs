@@ -12,7 +12,7 @@ use crate::support::deadline::{soon, within};
 use crate::support::orport::OrPort;
 use crate::support::pair::Pair;
 
-use super::ends::{PAIRINGS, PROGRAMS, Pairing, Program, Seed, identity};
+use super::ends::{PAIRINGS, Pairing, Program, Seed, identity};
 
 /// For bulk on a machine that has other things to do.
 const BULK: Duration = Duration::from_secs(120);
@@ -261,9 +261,6 @@ const WITH_A_ZERO: Seed = Seed::of("bf19c22351bfe95ef41727ecb881c42ed4f6b8bf936a
 
 #[tokio::test]
 async fn a_length_of_zero_in_the_table_is_none_to_stumble_over() {
-    if !PROGRAMS.contains(&Program::Ouzel) {
-        return;
-    }
     let orport = OrPort::listen().await;
     let options = format!("{};obfs4:iat-mode=2", identity(WITH_A_ZERO));
     let bridge = Program::Ouzel

@@ -26,7 +26,7 @@ pub(crate) enum Program {
 }
 
 /// Both.
-pub(crate) const PROGRAMS: [Program; 1] = [Program::Obfs4proxy];
+pub(crate) const PROGRAMS: [Program; 2] = [Program::Obfs4proxy, Program::Ouzel];
 
 /// Whose client speaks to whose bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,12 @@ pub(crate) struct Pairing {
 }
 
 /// All of them. The first is the control: a test that fails there is wrong itself.
-pub(crate) const PAIRINGS: [Pairing; 1] = [between(Program::Obfs4proxy, Program::Obfs4proxy)];
+pub(crate) const PAIRINGS: [Pairing; 4] = [
+    between(Program::Obfs4proxy, Program::Obfs4proxy),
+    between(Program::Ouzel, Program::Obfs4proxy),
+    between(Program::Obfs4proxy, Program::Ouzel),
+    between(Program::Ouzel, Program::Ouzel),
+];
 
 const fn between(client: Program, bridge: Program) -> Pairing {
     Pairing { client, bridge }
