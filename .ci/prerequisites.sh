@@ -5,7 +5,7 @@
 #   .ci/prerequisites.sh languages
 #                                the compilers of the guests in other languages: Go and Zig, into target/tools
 #   .ci/prerequisites.sh test    what `make test` needs: that, a C compiler, Debian's tor, obfs4proxy, snowflake-client,
-#                                strace and perl
+#                                strace, perl and faketime
 #   .ci/prerequisites.sh ci      that, and what `.ci/run` needs: the aarch64 cross compiler, rustup's targets, cargo-deny
 #
 # As root on Debian or Ubuntu it installs; elsewhere it says what to install and fails, because a missing peer must not
@@ -131,6 +131,7 @@ need obfs4proxy obfs4proxy
 need snowflake-client snowflake-client
 need strace strace
 need perl perl
+need faketime faketime
 want_compilers
 case "${1:-}" in
   test)

@@ -1,7 +1,8 @@
 //! Whole-process tests: every test starts real programs, speaks to them as tor, an application, a bridge or
 //! an upstream proxy would, and looks only at what comes out. Ports are 0, waits are deadlines.
 //!
-//! Needed besides cargo: Debian's `tor`, `obfs4proxy`, `strace` and `perl`. A test that misses one fails and says so.
+//! Needed besides cargo: Debian's `tor`, `obfs4proxy`, `strace`, `perl` and `faketime`. A test that misses one fails and
+//! says so.
 //! They look through Linux's eyes (/proc, strace, prctl), so they exist on Linux only.
 
 #![cfg(target_os = "linux")]
@@ -23,6 +24,7 @@ mod methods;
 mod modules;
 mod negotiation;
 mod refusing;
+mod obfs4;
 mod relaying;
 mod scarcity;
 mod scrubbing;

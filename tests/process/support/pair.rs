@@ -40,8 +40,19 @@ impl Pair {
         adjust: impl Fn(Launch) -> Launch,
     ) -> Self {
         let orport = OrPort::listen().await;
-        let server = adjust(Launch::of(program.clone()).serving(transport, orport.addr)).start();
-        let client = adjust(Launch::of(program).set("TOR_PT_CLIENT_TRANSPORTS", transport)).start();
+        let server = adjust(Launch::of(program.clone()).serving(transport, orport.addr));
+        let client = adjust(Launch::of(program).set("TOR_PT_CLIENT_TRANSPORTS", transport));
+        Pair::between(transport, orport, client, server).await
+    }
+
+    /// A pair of any two programs; the server has been told of `orport`.
+    pub(crate) async fn between(
+        transport: &str,
+        orport: OrPort,
+        client: Launch,
+        server: Launch,
+    ) -> Self {
+        let (server, client) = (server.start(), client.start());
         Pair {
             socks: client.method(transport).await,
             bridge: server.method(transport).await,

@@ -24,8 +24,10 @@ const STREAM: Duration = Duration::from_secs(45);
 
 /// The transport that the network is to use.
 pub(crate) struct Plug {
-    /// The executable, on both sides.
-    pub(crate) program: PathBuf,
+    /// The client's executable.
+    pub(crate) client: PathBuf,
+    /// The bridge's.
+    pub(crate) bridge: PathBuf,
     /// The method name.
     pub(crate) transport: &'static str,
     /// Whether the bridge offers its Extended ORPort.
@@ -34,7 +36,7 @@ pub(crate) struct Plug {
 
 /// One tor.
 pub(crate) struct Tor {
-    name: &'static str,
+    name: String,
     child: Child,
     /// Its log.
     pub(crate) log: Lines,
@@ -42,13 +44,19 @@ pub(crate) struct Tor {
     pub(crate) data: PathBuf,
 }
 
-/// A running network, ended when dropped.
-pub(crate) struct Network {
+/// A bridge, and a client that has its line.
+pub(crate) struct Route {
     /// The bridge.
     pub(crate) bridge: Tor,
     /// The client.
     pub(crate) client: Tor,
     socks: SocketAddr,
+}
+
+/// A running network, ended when dropped.
+pub(crate) struct Network {
+    /// One for each plug.
+    pub(crate) routes: Vec<Route>,
     // Relays and folders go last.
     _relays: Vec<Tor>,
     _folder: TempDir,
@@ -70,8 +78,9 @@ fn say(start: Instant, what: &str) {
 }
 
 impl Network {
-    /// Starts everything and waits until the client has built a circuit. `web` is what the exits must allow.
-    pub(crate) async fn start(plug: &Plug, web: u16, host: IpAddr) -> Self {
+    /// Starts everything, with a route for each plug, and waits until every client has built a circuit. `web` is what
+    /// the exits must allow.
+    pub(crate) async fn start(plugs: &[Plug], web: u16, host: IpAddr) -> Self {
         let start = Instant::now();
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -133,58 +142,71 @@ impl Network {
         }
         say(start, "the authorities agree, both exits listed");
 
-        let torrc = format!(
-            "{}SocksPort 0\nORPort {host}:auto\nBridgeRelay 1\nExitRelay 0\nPublishServerDescriptor 0\n\
-             BridgeDistribution none\nServerTransportPlugin {} exec {}\nServerTransportListenAddr {} {host}:{}\n{}",
-            common("bridge"),
-            plug.transport,
-            plug.program.display(),
-            plug.transport,
-            free_port(host).await,
-            if plug.ext_orport {
-                "ExtORPort auto\n"
-            } else {
-                ""
-            },
-        );
-        let bridge = Tor::start("bridge", &at("bridge"), &torrc);
-        // Written by tor 0.4.9 and later, for every transport alike.
-        let line = bridge
-            .writes("bridgelines", |text| {
-                let line = text.lines().find(|line| line.starts_with("Bridge "))?;
-                Some(line.to_owned())
-            })
-            .await;
-        say(start, &line);
-        // Until it knows the relays it answers 404 for them, and a client asks again only after 10 s.
-        bridge.logs(BOOTSTRAP, "Bootstrapped 100%").await;
+        let mut bridges = Vec::new();
+        for (n, plug) in plugs.iter().enumerate() {
+            let name = format!("bridge{n}");
+            let torrc = format!(
+                "{}SocksPort 0\nORPort {host}:auto\nBridgeRelay 1\nExitRelay 0\n\
+                 PublishServerDescriptor 0\nBridgeDistribution none\n\
+                 ServerTransportPlugin {} exec {}\nServerTransportListenAddr {} {host}:{}\n{}",
+                common(&name),
+                plug.transport,
+                plug.bridge.display(),
+                plug.transport,
+                free_port(host).await,
+                if plug.ext_orport {
+                    "ExtORPort auto\n"
+                } else {
+                    ""
+                },
+            );
+            bridges.push(Tor::start(&name, &at(&name), &torrc));
+        }
+        let mut lines = Vec::new();
+        for bridge in &bridges {
+            // Written by tor 0.4.9 and later, for every transport alike.
+            let line = bridge
+                .writes("bridgelines", |text| {
+                    let line = text.lines().find(|line| line.starts_with("Bridge "))?;
+                    Some(line.to_owned())
+                })
+                .await;
+            say(start, &line);
+            // Until it knows the relays it answers 404 for them, and a client asks again only after 10 s.
+            bridge.logs(BOOTSTRAP, "Bootstrapped 100%").await;
+            lines.push(line);
+        }
 
-        let torrc = format!(
-            "{}SocksPort {host}:auto\nUseBridges 1\n{line}\nClientTransportPlugin {} exec {}\n",
-            common("client"),
-            plug.transport,
-            plug.program.display(),
-        );
-        let client = Tor::start("client", &at("client"), &torrc);
-        client.logs(BOOTSTRAP, "Bootstrapped 100%").await;
-        let opened = client
-            .logs(BOOTSTRAP, "Socks listener listening on port ")
-            .await;
-        let port = opened
-            .rsplit("port ")
-            .next()
-            .and_then(|rest| rest.trim_end_matches('.').parse().ok())
-            .unwrap_or_else(|| panic!("no port in {opened:?}"));
-        say(start, "the client has a circuit through the bridge");
+        let mut clients = Vec::new();
+        for (n, (plug, line)) in plugs.iter().zip(&lines).enumerate() {
+            let name = format!("client{n}");
+            let torrc = format!(
+                "{}SocksPort {host}:auto\nUseBridges 1\n{line}\nClientTransportPlugin {} exec {}\n",
+                common(&name),
+                plug.transport,
+                plug.client.display(),
+            );
+            clients.push(Tor::start(&name, &at(&name), &torrc));
+        }
+        let mut routes = Vec::new();
+        for (bridge, client) in bridges.into_iter().zip(clients) {
+            let socks = SocketAddr::new(host, client.circuit_and_port().await);
+            say(start, "a client has a circuit through its bridge");
+            routes.push(Route {
+                bridge,
+                client,
+                socks,
+            });
+        }
         Network {
-            bridge,
-            client,
-            socks: SocketAddr::new(host, port),
+            routes,
             _relays: relays,
             _folder: folder,
         }
     }
+}
 
+impl Route {
     /// A stream through the client, the bridge and the exits to `target`.
     pub(crate) async fn open(&self, target: SocketAddr) -> TcpStream {
         let opened = tokio::time::timeout(STREAM, async {
@@ -207,7 +229,7 @@ impl Network {
 
 impl Tor {
     /// Starts tor with this torrc.
-    fn start(name: &'static str, data: &Path, torrc: &str) -> Tor {
+    fn start(name: &str, data: &Path, torrc: &str) -> Tor {
         private_folder(data);
         let file = data.join("torrc");
         std::fs::write(&file, torrc).unwrap();
@@ -222,7 +244,7 @@ impl Tor {
             .spawn()
             .unwrap();
         Tor {
-            name,
+            name: name.to_owned(),
             log: Lines::of(child.stdout.take().unwrap()),
             child,
             data: data.to_owned(),
@@ -256,6 +278,19 @@ impl Tor {
             let text = std::fs::read_to_string(&path);
             panic!("{}: {file} is {text:?}\n{}", self.name, self.log.text())
         })
+    }
+
+    /// Waits for a client's first circuit; gives its SOCKS port.
+    async fn circuit_and_port(&self) -> u16 {
+        self.logs(BOOTSTRAP, "Bootstrapped 100%").await;
+        let opened = self
+            .logs(BOOTSTRAP, "Socks listener listening on port ")
+            .await;
+        opened
+            .rsplit("port ")
+            .next()
+            .and_then(|rest| rest.trim_end_matches('.').parse().ok())
+            .unwrap_or_else(|| panic!("no port in {opened:?}"))
     }
 
     fn still_runs(&self) {
