@@ -16,7 +16,7 @@ RESULTS := --out pt-spec-tests/RESULTS.md --expect $(EXPECTATIONS)/ouzel.toml --
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test conformance results oracles ecosystem wasm languages figures figures-alone nightly
+.PHONY: help demo test conformance results oracles ecosystem wasm languages figures figures-alone figures-obfs4 nightly
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ figures: ## measure speed, memory and start-up against a native relay (ARGS="--q
 
 figures-alone: ## the same for a module without tor: ouzel dial (ARGS="--quick")
 	$(CARGO) bench --locked --bench alone -- $(ARGS)
+
+figures-obfs4: ## obfs4 beside Debian's obfs4proxy and a native relay (ARGS="--quick")
+	$(CARGO) bench --locked --bench obfs4 -- $(ARGS)
 
 nightly: ## the long things: many more random cases, the whole benchmark, security advisories
 	@.ci/prerequisites.sh ci

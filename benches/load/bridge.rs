@@ -25,8 +25,8 @@ pub(crate) struct Subject {
     pub(crate) transport: String,
     pub(crate) args: Vec<OsString>,
     pub(crate) options: Vec<(String, String)>,
-    /// Whether this is what the others are compared with.
-    pub(crate) is_reference: bool,
+    /// Whether this is the copy relay.
+    pub(crate) is_relay: bool,
 }
 
 impl Subject {
@@ -36,15 +36,15 @@ impl Subject {
             transport: transport.to_owned(),
             args: Vec::new(),
             options: Vec::new(),
-            is_reference: false,
+            is_relay: false,
         }
     }
 
     /// This program as a relay, in processes of their own.
-    pub(crate) fn reference() -> anyhow::Result<Self> {
+    pub(crate) fn relay() -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("no path to this program")?;
         let mut subject = Subject::pt(program, crate::relay::TRANSPORT);
-        subject.is_reference = true;
+        subject.is_relay = true;
         Ok(subject)
     }
 
@@ -68,7 +68,7 @@ impl Subject {
     }
 
     fn words(&self, role: &str) -> Vec<OsString> {
-        match self.is_reference {
+        match self.is_relay {
             true => vec!["--serve-relay".into(), role.into()],
             false => self.args.clone(),
         }
@@ -77,7 +77,7 @@ impl Subject {
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_reference {
+        if self.is_relay {
             return f.write_str("copy relay");
         }
         let name = self.program.file_name().unwrap_or(self.program.as_os_str());

@@ -9,25 +9,26 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::bridge::{Bridge, Route};
-use crate::options::Scale;
+use crate::figure::{Figure, Target};
 use crate::process;
-use crate::report::{Figure, Target};
-
-/// Connections that are being set up at any time.
-const AT_A_TIME: usize = 16;
+use crate::scale::Scale;
 
 /// A tor cell on the wire: 509 bytes of payload and a circuit id and command.
 const CELL: usize = 514;
 
-/// New connections, sixteen at a time, each for one byte there and back.
-pub(crate) async fn rate(bridge: &Bridge, scale: Scale) -> anyhow::Result<Vec<Figure>> {
-    let each = scale.pick(4000, 400) / AT_A_TIME;
-    let total = each * AT_A_TIME;
+/// New connections, so many at a time, each for one byte there and back.
+pub(crate) async fn rate(
+    bridge: &Bridge,
+    scale: Scale,
+    at_a_time: usize,
+) -> anyhow::Result<Vec<Figure>> {
+    let each = scale.pick(4000, 400) / at_a_time;
+    let total = each * at_a_time;
     let before = (cpu(bridge.client.pid())?, cpu(bridge.server.pid())?);
     let started = Instant::now();
     let ours = async {
         let mut workers = JoinSet::new();
-        for _ in 0..AT_A_TIME {
+        for _ in 0..at_a_time {
             workers.spawn(one_after_another(bridge.route.clone(), each));
         }
         let mut times = Vec::with_capacity(total);
@@ -52,7 +53,11 @@ pub(crate) async fn rate(bridge: &Bridge, scale: Scale) -> anyhow::Result<Vec<Fi
     let server = (cpu(bridge.server.pid())? - before.1) / count * 1000.0;
     Ok(vec![
         Figure::new(
-            "16 at a time",
+            if at_a_time == 1 {
+                "one at a time"
+            } else {
+                "16 at a time"
+            },
             "conn/s",
             count / seconds,
             Target::ShareAtLeast(0.6),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 
 use crate::bridge::Subject;
+use crate::scale::Scale;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -38,27 +39,6 @@ pub(crate) struct Options {
     pub(crate) scale: Scale,
     pub(crate) rounds: Option<usize>,
     pub(crate) json: bool,
-}
-
-/// How much work a scenario is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scale {
-    Full,
-    Quick,
-}
-
-impl Scale {
-    /// One of two sizes.
-    pub(crate) fn pick<T>(self, full: T, quick: T) -> T {
-        match self {
-            Scale::Full => full,
-            Scale::Quick => quick,
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        self.pick("full", "quick")
-    }
 }
 
 /// What is measured.
@@ -155,12 +135,17 @@ impl Options {
         }
         options.last();
         if reference {
-            options.subjects.push(Subject::reference()?);
+            options.subjects.push(Subject::relay()?);
         }
         if options.scenarios.is_empty() {
             options.scenarios = Scenario::ALL.to_vec();
         }
         Ok(Some(options))
+    }
+
+    /// Everything is compared with the relay.
+    pub(crate) fn reference(&self) -> Option<usize> {
+        self.subjects.iter().position(|subject| subject.is_relay)
     }
 
     /// The executable that a word belongs to: the last one named, or ouzel as it was just built.

@@ -7,10 +7,10 @@ use anyhow::Context;
 use tokio::net::TcpStream;
 
 use crate::bridge::{Bridge, Subject};
-use crate::options::Scale;
+use crate::figure::{Figure, Target};
 use crate::pattern::{receive, send};
 use crate::process;
-use crate::report::{Figure, Target};
+use crate::scale::Scale;
 
 /// From the start of the process to its `DONE` line, with an empty state directory, then again.
 pub(crate) async fn start(subject: &Subject) -> anyhow::Result<Vec<Figure>> {
@@ -40,10 +40,17 @@ pub(crate) async fn start(subject: &Subject) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// Many connections on which nothing happens, then a little, then nothing again.
-pub(crate) async fn idle(bridge: &Bridge, scale: Scale) -> anyhow::Result<Vec<Figure>> {
+///
+/// Wake-ups are counted for as long as `watch`, twice.
+pub(crate) async fn idle(
+    bridge: &Bridge,
+    scale: Scale,
+    watch: Duration,
+) -> anyhow::Result<Vec<Figure>> {
     let count: usize = scale.pick(1000, 100);
-    let watch = Duration::from_secs(scale.pick(10, 3));
     let pids = [bridge.client.pid(), bridge.server.pid()];
+    settle(pids).await?;
+    let unused = look(pids)?;
     // What the first connection sets up for good is not what each one costs.
     let (mut near, mut far) = bridge.pair().await?;
     exchange(&mut near, &mut far).await?;
@@ -78,7 +85,9 @@ pub(crate) async fn idle(bridge: &Bridge, scale: Scale) -> anyhow::Result<Vec<Fi
             + (rested_again[i].switches - used[i].switches).max(0.0);
         let resident = |look: &Look| look.memory.resident;
         let private = |look: &Look| look.memory.private;
+        let process = resident(&unused[i]) / 1024.0;
         figures.extend([
+            Figure::new(names[7], "MiB", process, Target::None),
             Figure::new(names[0], "KiB", per(&fresh, resident), Target::Below(48.0)),
             Figure::new(names[1], "KiB", per(&used, resident), Target::Below(96.0)),
             Figure::new(names[2], "KiB", per(&used, private), Target::None),
@@ -106,7 +115,7 @@ pub(crate) async fn idle(bridge: &Bridge, scale: Scale) -> anyhow::Result<Vec<Fi
     Ok(figures)
 }
 
-const CLIENT: [&str; 7] = [
+const CLIENT: [&str; 8] = [
     "client RSS/conn, fresh",
     "client RSS/conn, used",
     "client private/conn, used",
@@ -114,9 +123,10 @@ const CLIENT: [&str; 7] = [
     "client threads more",
     "client wake-ups",
     "client descriptors left",
+    "client RSS, no connection",
 ];
 
-const SERVER: [&str; 7] = [
+const SERVER: [&str; 8] = [
     "server RSS/conn, fresh",
     "server RSS/conn, used",
     "server private/conn, used",
@@ -124,6 +134,7 @@ const SERVER: [&str; 7] = [
     "server threads more",
     "server wake-ups",
     "server descriptors left",
+    "server RSS, no connection",
 ];
 
 /// A process at one moment.

@@ -5,34 +5,44 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::bridge::Bridge;
-use crate::options::Scale;
+use crate::figure::{Figure, Target};
 use crate::pattern::{Pace, receive, send};
 use crate::process;
-use crate::report::{Figure, Target};
+use crate::scale::Scale;
 
 const MIB: u64 = 1024 * 1024;
 
-/// One connection as fast as it goes, first up, then down.
-pub(crate) async fn bulk(bridge: &Bridge, scale: Scale) -> anyhow::Result<Vec<Figure>> {
-    let bytes = scale.pick(1024, 64) * MIB;
-    let (mut near, mut far) = bridge.pair().await?;
+/// Some connections as fast as they go, first up, then down. They share the bytes.
+pub(crate) async fn bulk(
+    bridge: &Bridge,
+    mebibytes: u64,
+    connections: u64,
+) -> anyhow::Result<Vec<Figure>> {
+    let share = mebibytes * MIB / connections;
+    let gib = (share * connections) as f64 / (1024 * MIB) as f64;
+    let mut pairs = Vec::new();
+    for _ in 0..connections {
+        pairs.push(bridge.pair().await?);
+    }
     let mut figures = Vec::new();
     for up in [true, false] {
-        let (from, to) = match up {
-            true => (&mut near, &mut far),
-            false => (&mut far, &mut near),
-        };
         let before = cpu(bridge)?;
         let started = Instant::now();
-        tokio::try_join!(send(from, bytes), receive(to, bytes, None))
-            .with_context(|| format!("bulk {}", if up { "up" } else { "down" }))?;
+        let mut transfers = JoinSet::new();
+        for (near, far) in pairs.drain(..) {
+            transfers.spawn(transfer(near, far, up, share));
+        }
+        while let Some(done) = transfers.join_next().await {
+            let done = done?.with_context(|| format!("bulk {}", if up { "up" } else { "down" }));
+            pairs.push(done?);
+        }
         let seconds = started.elapsed().as_secs_f64();
         let after = cpu(bridge)?;
-        let gib = bytes as f64 / (1024 * MIB) as f64;
         let (client, server) = ((after.0 - before.0) / gib, (after.1 - before.1) / gib);
-        let speed = (bytes / MIB) as f64 / seconds;
+        let speed = gib * 1024.0 / seconds;
         let [speed_name, client_name, server_name, both_name] = match up {
             true => ["up", "up, client CPU", "up, server CPU", "up, CPU of both"],
             false => [
@@ -54,8 +64,25 @@ pub(crate) async fn bulk(bridge: &Bridge, scale: Scale) -> anyhow::Result<Vec<Fi
             ),
         ]);
     }
-    ends_cleanly(near, far).await?;
+    for (near, far) in pairs {
+        ends_cleanly(near, far).await?;
+    }
     Ok(figures)
+}
+
+/// One connection's share, one way.
+async fn transfer(
+    mut near: TcpStream,
+    mut far: TcpStream,
+    up: bool,
+    bytes: u64,
+) -> anyhow::Result<(TcpStream, TcpStream)> {
+    let (from, to) = match up {
+        true => (&mut near, &mut far),
+        false => (&mut far, &mut near),
+    };
+    tokio::try_join!(send(from, bytes), receive(to, bytes, None))?;
+    Ok((near, far))
 }
 
 /// Both directions at once, through a peer that echoes.
