@@ -14,5 +14,6 @@ mod keeping;
 mod matrix;
 mod prober;
 mod replaying;
+mod shape;
 mod silence;
 mod tap;

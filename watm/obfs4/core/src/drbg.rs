@@ -124,8 +124,7 @@ mod tests {
         #[test]
         fn a_block_is_the_digest_of_all_before_it(seed: [u8; 24], blocks in 1usize..80) {
             let word = |at: usize| u64::from_le_bytes(seed[at..][..8].try_into().expect("eight bytes"));
-            // Deprecated for hash maps, and exactly this hash.
-            #[allow(deprecated)]
+            #[allow(deprecated, reason = "superseded for hash maps, and exactly this hash")]
             let mut judge = std::hash::SipHasher::new_with_keys(word(0), word(8));
             let mut drbg = Drbg::new(&Seed::from_bytes(seed));
             let mut block: [u8; 8] = word(16).to_le_bytes();
