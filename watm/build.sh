@@ -56,7 +56,7 @@ build "$target" -Clink-arg=-zstack-size=14336 --workspace --exclude watm-obfs4 -
 # cfg() does not see.
 obfs4='-Clink-arg=-zstack-size=26624 -Ctarget-feature=+simd128'
 build "$target/portable" "$obfs4" --package watm-obfs4 --lib
-build "$target/wide" "$obfs4,+wide-arithmetic --cfg=curve25519_dalek_bits=\"64\"" --package watm-obfs4 --lib --features wide
+build "$target/wide" "$obfs4,+wide-arithmetic" --package watm-obfs4 --lib --features wide
 
 built=wasm32-wasip1/release
 mkdir -p "$out/test-guests"

@@ -67,7 +67,10 @@ impl Configuration {
                 Some(_) => return Err(refuse(&[key.as_bytes(), b" must be a text"])),
             };
             if place.is_none() && object.get(key).is_some() {
-                return Err(refuse(&[key.as_bytes(), b" is too long: copy the whole bridge line"]));
+                return Err(refuse(&[
+                    key.as_bytes(),
+                    b" is too long: copy the whole bridge line",
+                ]));
             }
         }
         read.is_biased = match object.get(DIST_BIAS) {

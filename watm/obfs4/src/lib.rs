@@ -77,7 +77,11 @@ impl Listener for Obfs4 {
     fn accept(&mut self, inner: Conn) -> Result<Self::Session, Errno> {
         let bridge = set_up::bridge()?;
         let session = SessionKey::generate(&mut HostRandom);
-        let tables = Tables::new(&bridge.drbg_seed, bridge.iat_mode, self.configuration.is_biased);
+        let tables = Tables::new(
+            &bridge.drbg_seed,
+            bridge.iat_mode,
+            self.configuration.is_biased,
+        );
         let outer = Conn::accept()?;
         let mut server = Server::new(session, &bridge.node_id, &bridge.key);
         let (sealer, opener) = with_buffer(|buffer| {
@@ -92,7 +96,9 @@ impl Listener for Obfs4 {
                     break accepted;
                 }
             };
-            let out = buffer.first_chunk_mut::<MAX_MESSAGE>().ok_or(Errno::NOMEM)?;
+            let out = buffer
+                .first_chunk_mut::<MAX_MESSAGE>()
+                .ok_or(Errno::NOMEM)?;
             let (length, keys) = server.answer(&accepted, out, &mut HostRandom);
             let mut sealer = Sealer::new(keys.to_client());
             let seed = bridge.drbg_seed.as_bytes();

@@ -7,8 +7,8 @@
 //! Client: X' ‖ padding ‖ mark ‖ MAC. Server: Y' ‖ AUTH ‖ padding ‖ mark ‖ MAC, and a frame with the seed of its tables.
 //! The mark is HMAC(B ‖ node id, representative), the MAC that of everything before it and the hour, both cut to half.
 
-use crate::keys::{IdentityKey, NodeId, PublicKey, Representative, SessionKey};
 use crate::framing;
+use crate::keys::{IdentityKey, NodeId, PublicKey, Representative, SessionKey};
 use crate::ntor::{self, Secrets};
 use crate::random::{Random, below};
 use hmac::{Hmac, KeyInit, Mac};

@@ -55,7 +55,11 @@ mod tests {
         struct Large(bool);
         impl Random for Large {
             fn fill(&mut self, bytes: &mut [u8]) {
-                bytes.fill(if std::mem::replace(&mut self.0, false) { 0xff } else { 1 });
+                bytes.fill(if std::mem::replace(&mut self.0, false) {
+                    0xff
+                } else {
+                    1
+                });
             }
         }
         assert_eq!(below(&mut Large(true), 3), 0x0101_0101 % 3);

@@ -6,7 +6,12 @@ use proptest::prelude::*;
 const MODES: [IatMode; 3] = [IatMode::None, IatMode::Enabled, IatMode::Paranoid];
 
 /// The pieces of a burst, and all of it.
-fn burst(n: usize, mode: IatMode, tables: &Tables, random: &mut Repeatable) -> (Vec<Piece>, Vec<u8>) {
+fn burst(
+    n: usize,
+    mode: IatMode,
+    tables: &Tables,
+    random: &mut Repeatable,
+) -> (Vec<Piece>, Vec<u8>) {
     let mut buffer = Box::new([0x77; BUFFER]);
     for (index, byte) in buffer[GAP..GAP + n].iter_mut().enumerate() {
         *byte = (index * 7 + index / 256) as u8;

@@ -55,7 +55,9 @@ fn receive(stream: &[u8], mut cuts: impl FnMut() -> usize) -> Received {
         let opened = opener.open(&mut buffer, &mut random, |kind, packet| {
             others.push((kind, packet.to_vec()));
         });
-        received.payload.extend(&buffer[HEADER..HEADER + opened.payload]);
+        received
+            .payload
+            .extend(&buffer[HEADER..HEADER + opened.payload]);
         rest = buffer[buffer.len() - opened.rest..].to_vec();
         assert!(rest.len() < MAX_FRAME || opened.is_broken);
         received.is_broken = opened.is_broken;
@@ -121,7 +123,11 @@ fn an_impossible_length_waits_for_a_possible_one() {
         let mut frame = vec![0; 2 * MAX_FRAME];
         // The mask, so that the length is 0, and beyond the longest.
         let mask = sealer().0.mask();
-        let length = if low % 2 == 0 { low % 16 } else { MAX_BOX as u16 + low };
+        let length = if low % 2 == 0 {
+            low % 16
+        } else {
+            MAX_BOX as u16 + low
+        };
         frame[..2].copy_from_slice(&(mask ^ length).to_be_bytes());
         let mut opener = Opener::new(&SECRET);
         let mut random = Repeatable(u64::from(low));
@@ -165,7 +171,11 @@ fn a_packet_that_lies_is_refused() {
         frame[..LENGTH].copy_from_slice(&length.to_be_bytes());
         let received = receive(&frame, || usize::MAX);
         assert_eq!(received.is_broken, !is_good, "{packet:?}");
-        let expected: &[u8] = if is_good && packet[0] == 0 { &packet[HEADER..] } else { &[] };
+        let expected: &[u8] = if is_good && packet[0] == 0 {
+            &packet[HEADER..]
+        } else {
+            &[]
+        };
         assert_eq!(received.payload, expected);
     }
 }

@@ -25,7 +25,11 @@ impl Bridge {
     }
 
     fn server(&self, number: u64) -> Server<'_> {
-        Server::new(SessionKey::generate(&mut Repeatable(!number)), &self.node, &self.key)
+        Server::new(
+            SessionKey::generate(&mut Repeatable(!number)),
+            &self.node,
+            &self.key,
+        )
     }
 }
 
@@ -65,7 +69,10 @@ fn both_ends_agree_an_hour_apart_and_no_more() {
         let length = reply.len();
         reply.extend([7; 300]);
         for n in 0..length {
-            assert!(matches!(client.answer(&reply[..n]), Ok(None)), "{n} of {length}");
+            assert!(
+                matches!(client.answer(&reply[..n]), Ok(None)),
+                "{n} of {length}"
+            );
         }
         let (n, theirs) = client.answer(&reply).expect("good").expect("whole");
         assert_eq!(n, length);
@@ -85,8 +92,18 @@ fn what_was_seen_before_is_refused() {
         seen.push(*mac);
         is_new
     };
-    assert!(bridge.server(1).request(&request, HOUR, &mut is_new).is_ok());
-    assert!(bridge.server(2).request(&request, HOUR, &mut is_new).is_err());
+    assert!(
+        bridge
+            .server(1)
+            .request(&request, HOUR, &mut is_new)
+            .is_ok()
+    );
+    assert!(
+        bridge
+            .server(2)
+            .request(&request, HOUR, &mut is_new)
+            .is_err()
+    );
 }
 
 #[test]
@@ -95,7 +112,12 @@ fn another_bridge_is_not_fooled() {
     other.node = NodeId::from_bytes([5; 20]);
     let client = bridge.client(1, HOUR);
     let request = message(&client, 1);
-    let refused = |received: &[u8]| other.server(1).request(received, HOUR, |_| true).map(|_| ());
+    let refused = |received: &[u8]| {
+        other
+            .server(1)
+            .request(received, HOUR, |_| true)
+            .map(|_| ())
+    };
     assert_eq!(refused(&request), Ok(()));
     let mut long = request.clone();
     long.resize(MAX_MESSAGE, 0);
@@ -110,11 +132,23 @@ fn the_longest_message_without_a_mark_is_refused_and_no_shorter_one() {
     Repeatable(8).fill(&mut noise);
     for n in [0, 31, 32, 140, 141, 1_000, MAX_MESSAGE - 1] {
         assert!(matches!(client.answer(&noise[..n]), Ok(None)), "{n}");
-        assert!(matches!(bridge.server(1).request(&noise[..n], HOUR, |_| true), Ok(None)), "{n}");
+        assert!(
+            matches!(
+                bridge.server(1).request(&noise[..n], HOUR, |_| true),
+                Ok(None)
+            ),
+            "{n}"
+        );
     }
     for n in [MAX_MESSAGE, MAX_MESSAGE + 1] {
         assert!(client.answer(&noise[..n]).is_err(), "{n}");
-        assert!(bridge.server(1).request(&noise[..n], HOUR, |_| true).is_err(), "{n}");
+        assert!(
+            bridge
+                .server(1)
+                .request(&noise[..n], HOUR, |_| true)
+                .is_err(),
+            "{n}"
+        );
     }
 }
 
