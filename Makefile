@@ -28,6 +28,7 @@ demo: ## see it work: a page and 256 MiB through two transports, nothing install
 test: ## run every test; as root it installs the Debian packages they need first, else it says what to install
 	@.ci/prerequisites.sh test
 	watm/languages.sh
+	watm/selfcheck.sh
 	$(CARGO) test --locked --manifest-path watm/Cargo.toml
 	@rm -rf $(TRANSCRIPTS) && mkdir -p $(TRANSCRIPTS)
 	$(SEARCH) OUZEL_TRANSCRIPTS=$(TRANSCRIPTS) RUST_TEST_THREADS=4 \
@@ -73,6 +74,7 @@ figures-obfs4: ## obfs4 beside Debian's obfs4proxy and a native relay (ARGS="--q
 nightly: ## the long things: many more random cases, the whole benchmark, security advisories
 	@.ci/prerequisites.sh ci
 	watm/languages.sh
+	watm/selfcheck.sh
 	PROPTEST_CASES=20000 $(SEARCH) RUST_TEST_THREADS=4 $(CARGO) test --release --locked --workspace --no-fail-fast
 	$(CARGO) bench --locked --bench load
 	$(CARGO) bench --locked --bench alone

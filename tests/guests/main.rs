@@ -12,6 +12,7 @@ mod abi;
 mod alone;
 mod assembly;
 mod awkward;
+mod boxes;
 mod bytes;
 mod crowd;
 mod ends;

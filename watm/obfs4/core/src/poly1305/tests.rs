@@ -22,6 +22,9 @@ fn tag(key: &[u8; 32], message: &[u8]) -> [u8; 16] {
     tag
 }
 
+/// 16 bytes of a key, a message or a tag.
+type Block = [u8; 16];
+
 fn theirs(key: &[u8; 32], message: &[u8]) -> [u8; 16] {
     poly1305::Poly1305::new(&(*key).into())
         .compute_unpadded(message)
@@ -54,7 +57,7 @@ fn the_corners_of_the_rfc() {
     let words = |low: u64, high: u64| (u128::from(high) << 64 | u128::from(low)).to_le_bytes();
     let e335 = words(0xb943_5e50_d794_35e3, 0);
     let third = words(0xcd79_435e_50d7_9433, 1);
-    let cases: [([u8; 16], [u8; 16], &[[u8; 16]], [u8; 16]); 7] = [
+    let cases: [(Block, Block, &[Block], Block); 7] = [
         (words(2, 0), [0; 16], &[[0xff; 16]], words(3, 0)),
         (words(2, 0), [0xff; 16], &[words(2, 0)], words(3, 0)),
         (
@@ -98,7 +101,7 @@ fn the_corners_of_the_rfc() {
 #[test]
 fn every_length_agrees() {
     let key = core::array::from_fn(|i| (i * 37 + 11) as u8);
-    let message: Vec<u8> = (0..3000).map(|i: u32| (i * i >> 3) as u8).collect();
+    let message: Vec<u8> = (0..3000).map(|i: u32| ((i * i) >> 3) as u8).collect();
     for length in 0..=message.len() {
         let message = &message[..length];
         assert_eq!(tag(&key, message), theirs(&key, message), "length {length}");

@@ -89,7 +89,7 @@ fn the_box_is_nacl_s() {
 }
 
 fn every_length<A: Accumulator>() {
-    let bytes: Vec<u8> = (0..3000).map(|i: u32| (i * i >> 4) as u8).collect();
+    let bytes: Vec<u8> = (0..3000).map(|i: u32| ((i * i) >> 4) as u8).collect();
     for length in 0..=bytes.len() {
         let key = core::array::from_fn(|i| (length * 7 + i * 29) as u8);
         let prefix = core::array::from_fn(|i| (length * 3 + i * 53) as u8);
