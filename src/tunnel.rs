@@ -4,13 +4,16 @@
 //! [`Slots`] bounds how many connections there are; whoever comes when all are taken is told no, by a
 //! bounded number of tasks that hold no instance.
 
+mod deadline;
+
 use crate::error::{Blame, Failure};
 use crate::log::Whose;
 use crate::net::allow::Allow;
 use crate::net::{dial, tune_local};
 use crate::say;
 use crate::transport::Transport;
-use crate::watm::{Connect, Control, Dial, Io, Outcome, Session, Stream};
+use crate::watm::{Connect, Connecting, Control, Dial, Io, Outcome, Session, Stream};
+use deadline::Deadline;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
@@ -19,8 +22,8 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// Connections that are told no at the same time; they hold a descriptor each and nothing else.
 const MAX_REFUSALS: usize = 1024;
@@ -156,27 +159,6 @@ pub struct Connection<'a> {
     pub far: &'a (dyn Display + Sync),
 }
 
-/// When a handshake has to be done.
-#[derive(Clone, Copy)]
-struct Deadline {
-    at: Instant,
-    limit: Duration,
-}
-
-impl Deadline {
-    fn after(limit: Duration) -> Self {
-        Deadline {
-            at: Instant::now() + limit,
-            limit,
-        }
-    }
-
-    async fn hold<T>(self, step: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let too_late = Failure::HandshakeTimeout(self.limit.as_secs());
-        timeout_at(self.at, step).await.unwrap_or(Err(too_late))
-    }
-}
-
 /// Who knows where a connection goes.
 pub enum Way {
     /// The host: the module asks for the connection and gets this one.
@@ -186,6 +168,25 @@ pub enum Way {
 }
 
 impl Way {
+    /// Tells `connected` when there is a connection.
+    fn telling(self, connected: &Arc<Notify>) -> Way {
+        let connected = Arc::clone(connected);
+        let tell = move |dial: Connecting| -> Connecting {
+            let connected = Arc::clone(&connected);
+            Box::pin(async move {
+                let io = dial.await?;
+                connected.notify_one();
+                Ok(io)
+            })
+        };
+        match self {
+            Way::Host(connect) => Way::Host(Box::new(move || tell(connect()))),
+            Way::Module(dial) => Way::Module(Box::new(move |network, address| {
+                tell(dial(network, address))
+            })),
+        }
+    }
+
     /// A module that says itself where to go goes where the rules let it, and out as everything else does.
     pub fn chosen_by_module(dial: Arc<dial::Dial>, allow: Arc<Allow>) -> Way {
         Way::Module(Box::new(move |network, address| {
@@ -222,13 +223,15 @@ impl Connection<'_> {
         if !answer.is_empty() {
             inner.await_answer();
         }
+        let connected = Arc::new(Notify::new());
         let up = async {
-            match way {
+            match way.telling(&connected) {
                 Way::Host(connect) => session.dial(inner, connect).await,
                 Way::Module(dial) => session.dial_fixed(inner, dial).await,
             }
         };
-        if let Err(failure) = deadline.hold(up).await {
+        let up = deadline.hold_connecting(&connected, up);
+        if let Err(failure) = up.await {
             let socket = match session.into_inner().map(Stream::into_io) {
                 Some(Io::Tcp(socket)) => Some(socket),
                 _ => None,
@@ -301,12 +304,14 @@ impl Connection<'_> {
                 return Err((Some(Stream::new(socket)), WasUp(false)));
             }
         };
-        let (connect, dial) = match way {
+        let connected = Arc::new(Notify::new());
+        let (connect, dial) = match way.telling(&connected) {
             Way::Host(connect) => (Some(connect), None),
             Way::Module(dial) => (None, Some(dial)),
         };
         let up = session.associate(Stream::new(socket), connect, dial);
-        if let Err(failure) = deadline.hold(up).await {
+        let up = deadline.hold_connecting(&connected, up);
+        if let Err(failure) = up.await {
             self.tell(&failure);
             return Err((session.into_outer(), WasUp(false)));
         }
@@ -327,7 +332,7 @@ impl Connection<'_> {
     }
 
     fn deadline(&self, dialling: Duration) -> Deadline {
-        Deadline::after(self.transport.handshake + dialling)
+        Deadline::after(self.transport.handshake, dialling)
     }
 
     /// Tells why the connection failed before it had both ends.
