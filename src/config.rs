@@ -26,8 +26,8 @@ pub struct Config {
     pub overruled_folder: Option<PathBuf>,
     /// What the operator's file says about transports.
     pub transports: BTreeMap<String, Settings>,
-    /// Whether this process is `ouzel` itself, which modules can be compiled with.
-    pub compiles_apart: bool,
+    /// The executable `ouzel`, to compile modules in a process of its own; without it they are compiled here.
+    pub compiler: Option<PathBuf>,
     /// Keys that flags set to true in a transport's configuration: its name, the key.
     pub switches: Vec<(&'static str, &'static str)>,
     /// Connections at a time, if not the default of the side.
@@ -52,7 +52,7 @@ impl Default for Config {
             folder: None,
             overruled_folder: None,
             transports: BTreeMap::new(),
-            compiles_apart: false,
+            compiler: None,
             switches: Vec::new(),
             max_connections: None,
             log_level: Severity::Notice,

@@ -218,7 +218,7 @@ fn program<M: Module>(state: Option<PathBuf>) -> Result<Arc<Program>, Failure> {
     let bad = |error| Failure::Module(format!("the module of {} {error}", M::NAME));
     let wasm = M::wasm();
     let program = match state.and_then(|dir| State::open(dir).ok()) {
-        Some(state) => Artefacts::open(&state, false)
+        Some(state) => Artefacts::open(&state, None)
             .program(host, &wasm, Limits::default())
             .map_err(bad)?,
         None => host

@@ -71,8 +71,8 @@ pub struct Options {
     pub dial: Duration,
     /// How long open connections may take to end after the first signal.
     pub drain: Duration,
-    /// Whether this process is `ouzel` itself, which modules can be compiled with.
-    pub compiles_apart: bool,
+    /// The executable `ouzel`, to compile modules in a process of its own; without it they are compiled here.
+    pub compiler: Option<PathBuf>,
     /// Where compiled modules are kept.
     pub state: Option<PathBuf>,
     /// The quietest line that is told.
@@ -198,7 +198,7 @@ impl Run {
         let state = State::open(&state)
             .with_context(|| format!("the state directory {} cannot be opened", state.display()))?;
         let (name, mut config) = named(&module, told.settings, told.own);
-        config.compiles_apart = options.compiles_apart;
+        config.compiler = options.compiler;
         let registry = Arc::new(Registry::new(&config, slots, &state));
         let mut transport = registry
             .load(&name, role)

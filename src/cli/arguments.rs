@@ -69,7 +69,7 @@ impl From<Standalone> for Options {
             handshake: args.handshake_timeout.map(Duration::from_secs),
             dial: Duration::from_secs(args.connect_timeout),
             drain: Duration::from_secs(args.drain_timeout),
-            compiles_apart: true,
+            compiler: std::env::current_exe().ok(),
             state: args.state,
             log_level: args.log_level,
             unsafe_logging: args.unsafe_logging,

@@ -101,7 +101,7 @@ impl Run {
             Given::Settings(_) => None,
         });
         let config = Config {
-            compiles_apart: true,
+            compiler: std::env::current_exe().ok(),
             modules: self.modules,
             configs: configs.collect(),
             overruled_folder: file.folder.clone().filter(|_| self.folder.is_some()),

@@ -11,6 +11,7 @@ use crate::watm::{Host, Limits, ModuleError, Program};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::io;
+use std::path::PathBuf;
 
 /// A compiled module is about four times its size, and modules have at most 16 MiB.
 pub const MAX_ARTEFACT: usize = 64 << 20;
@@ -24,18 +25,18 @@ const SUM_LEN: usize = 32;
 /// The cache of compiled modules.
 pub struct Artefacts {
     folder: Option<(State, [u8; KEY_LEN])>,
-    /// Whether this process runs the executable that can compile for it.
-    apart: bool,
+    /// The executable that compiles for it.
+    compiler: Option<PathBuf>,
 }
 
 impl Artefacts {
     /// Opens the cache. Without one, every start compiles; that is said once.
-    pub fn open(state: &State, apart: bool) -> Artefacts {
+    pub fn open(state: &State, compiler: Option<PathBuf>) -> Artefacts {
         // A build without a compiler runs what it was given.
         if cfg!(not(feature = "compile")) {
             return Artefacts {
                 folder: None,
-                apart,
+                compiler,
             };
         }
         let folder = state.folder(FOLDER).and_then(|folder| {
@@ -45,13 +46,13 @@ impl Artefacts {
         match folder {
             Ok(folder) => Artefacts {
                 folder: Some(folder),
-                apart,
+                compiler,
             },
             Err(error) => {
                 unwritable(&error);
                 Artefacts {
                     folder: None,
-                    apart,
+                    compiler,
                 }
             }
         }
@@ -88,9 +89,9 @@ impl Artefacts {
 
 impl Artefacts {
     fn compile(&self, host: &Host, wasm: &[u8]) -> Result<Vec<u8>, ModuleError> {
-        if self.apart
+        if let Some(compiler) = &self.compiler
             && cfg!(feature = "compile")
-            && let Some(artefact) = compiling::compile(wasm, host.interprets())
+            && let Some(artefact) = compiling::compile(compiler, wasm, host.interprets())
             // Made for another kind of engine, where this one has had to make do.
             && host.load(&artefact).is_ok()
         {

@@ -1,17 +1,17 @@
 //! Compiling in a process of its own: `ouzel compile - --output -`.
 //!
-//! In: a module. Out: its artefact. A compiler leaves twice the memory behind that a proxy needs for months, and strangers'
+//! In: the executable, a module. Out: its artefact. A compiler leaves twice the memory behind that a proxy needs for months, and strangers'
 //! modules are made to look for its mistakes. What can go wrong, from a missing /proc to a module that does not compile, is
 //! no answer: the caller compiles here, and hears why that fails.
 
 use super::artefacts::{MAX_ARTEFACT, unsealed};
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Compiles a module with the executable that this process runs.
-pub(super) fn compile(wasm: &[u8], interpret: bool) -> Option<Vec<u8>> {
-    let program = std::env::current_exe().ok()?;
-    let mut command = Command::new(program);
+/// Compiles a module with the executable `ouzel` at that place.
+pub(super) fn compile(ouzel: &Path, wasm: &[u8], interpret: bool) -> Option<Vec<u8>> {
+    let mut command = Command::new(ouzel);
     command.args(["compile", "-", "--output", "-"]);
     if interpret {
         command.arg("--interpreter");

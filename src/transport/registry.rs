@@ -82,7 +82,7 @@ impl Registry {
         Registry {
             slots: host.as_ref().map_or(slots, Host::slots),
             host: host.map_err(|failure| failure.to_string()),
-            artefacts: Artefacts::open(state, config.compiles_apart),
+            artefacts: Artefacts::open(state, config.compiler.clone()),
             state: state.clone(),
             sources: gather(config),
         }

@@ -1,3 +1,5 @@
+//! Every byte is in its burst and nothing else, and what a write is long is what the tables say.
+
 use super::*;
 use crate::framing::{HEADER, KEY, Opener};
 use crate::random::Repeatable;

@@ -1,3 +1,5 @@
+//! The comb against dalek's multiplication, and the cosets that it reaches.
+
 use super::*;
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use curve25519_dalek::edwards::EdwardsPoint;

@@ -1,3 +1,5 @@
+//! The map and its inverse, by vectors of obfs4proxy's and against each other.
+
 use super::*;
 use proptest::prelude::*;
 

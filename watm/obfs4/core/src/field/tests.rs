@@ -1,3 +1,5 @@
+//! Both sizes of limbs against slow arithmetic.
+
 use proptest::prelude::*;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 

@@ -1,3 +1,5 @@
+//! A stream survives every cut, and nothing of it survives a change.
+
 use super::*;
 use crate::random::Repeatable;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Both ends agree an hour apart, and nobody else with anybody.
+
 use super::*;
 use crate::random::Repeatable;
 use proptest::prelude::*;

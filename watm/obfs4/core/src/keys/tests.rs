@@ -1,3 +1,5 @@
+//! Keys of obfs4proxy's, and the distribution of ours.
+
 use super::*;
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use sha2::Sha256;

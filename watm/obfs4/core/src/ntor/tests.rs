@@ -1,3 +1,5 @@
+//! Handshakes of obfs4proxy's, and points that must end them.
+
 use super::*;
 use crate::keys::tests::{Scripted, bytes, vectors};
 

@@ -1,3 +1,5 @@
+//! The ladder against RFC 7748 and dalek.
+
 use super::*;
 use crate::keys::tests::bytes;
 use curve25519_dalek::montgomery::MontgomeryPoint;
