@@ -4,6 +4,12 @@
 //! longest frames. Every figure is the best of many slices of about half a millisecond, taken in turns, so that other
 //! work on the machine shows in all or in none.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a benchmark of our own modules; its table is for people"
+)]
+
 use std::time::{Duration, Instant};
 use wasmtime::{Config, Engine, Linker, Module, Result, Store, TypedFunc};
 
