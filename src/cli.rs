@@ -41,7 +41,7 @@ mod run;
         A new transport is a file, added on the same line:\n\n  \
         ClientTransportPlugin mine exec /usr/bin/ouzel --module mine=/etc/tor/mine.wasm\n\n\
         To see it work without tor, run `ouzel demo`.",
-    after_help = "Built in: plain (passes bytes as they are), reverse (a reversible scramble, for tests and tutorials).\n\
+    after_help = "Built in: obfs4 (what obfs4proxy and lyrebird speak), plain (passes bytes as they are), reverse (a reversible scramble, for tests and tutorials).\n\
         The flags of obfs4proxy and lyrebird are taken as well: -enableLogging, -logLevel LEVEL, -unsafeLogging, -obfs4-distBias, -version.\n\
         Exit status: 0 stopped, 1 a tool failed, 2 wrong flags or settings, 64 ENV-ERROR or started by hand, 69 PROXY-ERROR, 78 VERSION-ERROR.",
     args_conflicts_with_subcommands = true
