@@ -297,7 +297,7 @@ async fn a_wrong_exec_line_is_told_to_tor_and_not_only_to_stderr() {
 
 #[tokio::test]
 async fn names_that_lead_nowhere_are_pointed_out() {
-    let pt = Launch::client("obfs4")
+    let pt = Launch::client("nonesuch")
         .arg("--config")
         .arg("plian=/nonexistent")
         .ready()
@@ -305,6 +305,6 @@ async fn names_that_lead_nowhere_are_pointed_out() {
     let line = pt.logs(&["plian"]).await;
     assert!(line.contains("SEVERITY=warning"), "{line}");
     // Nothing of what tor asked for is here: that is more than a notice.
-    let line = pt.logs(&["no transport obfs4"]).await;
+    let line = pt.logs(&["no transport nonesuch"]).await;
     assert!(line.contains("SEVERITY=warning"), "{line}");
 }
