@@ -87,6 +87,9 @@ pub(crate) struct Down {
     is_client: bool,
     /// Bytes that came with the handshake, and lie where a read would have put them.
     early: usize,
+    /// The seed among them. A client of obfs4proxy looks at them only when more comes: what it says before has the shape
+    /// of its own tables, and so must ours.
+    early_seed: Option<Seed>,
     payload: usize,
     is_broken: bool,
     /// The start of a frame that is not all there.
@@ -100,6 +103,7 @@ impl Down {
             opener,
             is_client,
             early,
+            early_seed: None,
             payload: 0,
             is_broken: false,
             rest: [0; MAX_FRAME],
@@ -107,19 +111,14 @@ impl Down {
         }
     }
 
-    fn open(&mut self, buffer: &mut [u8]) -> Result<(), Errno> {
+    /// Opens all whole frames, and gives the seed if one of them brought it.
+    fn open(&mut self, buffer: &mut [u8]) -> Option<Seed> {
         let mut seed = None;
         let opened = self.opener.open(buffer, &mut HostRandom, |kind, packet| {
             if let (Ok(packet), true) = (packet.try_into(), kind == Kind::Seed as u8) {
                 seed = Some(Seed::from_bytes(packet));
             }
         });
-        if seed.is_some() && self.is_client {
-            SEED.enter(|place| {
-                *place = seed;
-                Ok(())
-            })?;
-        }
         self.payload = opened.payload;
         self.is_broken = opened.is_broken;
         if !opened.is_broken {
@@ -127,7 +126,7 @@ impl Down {
             self.rest_length = rest.len();
             self.rest[..rest.len()].copy_from_slice(rest);
         }
-        Ok(())
+        seed
     }
 }
 
@@ -139,13 +138,21 @@ impl Codec for Down {
     }
 
     fn arrived(&mut self, buffer: &mut [u8], n: usize) -> Result<(), Errno> {
-        self.open(&mut buffer[..HEADER + self.rest_length + n])
+        let seed = self.open(&mut buffer[..HEADER + self.rest_length + n]);
+        let seed = seed.or(self.early_seed.take());
+        if seed.is_some() && self.is_client {
+            SEED.enter(|place| {
+                *place = seed;
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     fn next(&mut self, buffer: &mut [u8]) -> Result<Option<Piece>, Errno> {
         let early = core::mem::take(&mut self.early);
         if early > 0 {
-            self.open(&mut buffer[..HEADER + early])?;
+            self.early_seed = self.open(&mut buffer[..HEADER + early]);
         }
         let payload = core::mem::take(&mut self.payload);
         match payload {
