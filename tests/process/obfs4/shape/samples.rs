@@ -81,8 +81,10 @@ impl Measure {
         if let Some(only) = &self.only {
             let mut strange = theirs.clone();
             strange.retain(|value| !only.contains(value));
-            if strange.len() > MERGED {
-                return Err(format!("{name}: {strange:?} are none of {only:?}"));
+            let count = strange.len();
+            if count > MERGED {
+                strange.dedup();
+                return Err(format!("{name}: {count} are none of {only:?}: {strange:?}"));
             }
         }
         let apart = ahead(ours, theirs, self.tolerance).max(ahead(theirs, ours, self.tolerance));
