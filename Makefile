@@ -1,7 +1,7 @@
 # `make` alone says what there is. Everything is cargo underneath; nothing here is needed to build by hand.
 
 CARGO ?= cargo
-TRANSPORT ?= plain
+TRANSPORT ?= obfs4
 SIZE ?= 256
 ARGS ?=
 MODULES ?=
@@ -21,7 +21,7 @@ RESULTS := --out pt-spec-tests/RESULTS.md --expect $(EXPECTATIONS)/ouzel.toml --
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## see it work: a page and 256 MiB through two transports, nothing installed (TRANSPORT=plain SIZE=256)
+demo: ## see it work: a page and 256 MiB through two transports, nothing installed (TRANSPORT=obfs4 SIZE=256)
 	@.ci/prerequisites.sh demo
 	$(CARGO) run --release --locked -- demo --transport $(TRANSPORT) --size $(SIZE) $(ARGS)
 

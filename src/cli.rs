@@ -74,7 +74,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Demo {
     /// The transport to show
-    #[arg(long, value_name = "NAME", default_value = "plain", value_parser = transport_name)]
+    #[arg(long, value_name = "NAME", default_value = "obfs4", value_parser = transport_name)]
     transport: String,
     /// How much to fetch, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
