@@ -36,8 +36,8 @@ mod run;
     about = "A pluggable transport for tor that runs every connection through a WebAssembly Transport Module (WATM)",
     long_about = "A pluggable transport for tor that runs every connection through a WebAssembly Transport Module (WATM).\n\n\
         tor starts it; in torrc, on a client and on a bridge:\n\n  \
-        ClientTransportPlugin plain exec /usr/bin/ouzel\n  \
-        ServerTransportPlugin plain exec /usr/bin/ouzel\n\n\
+        ClientTransportPlugin obfs4 exec /usr/bin/ouzel\n  \
+        ServerTransportPlugin obfs4 exec /usr/bin/ouzel\n\n\
         A new transport is a file, added on the same line:\n\n  \
         ClientTransportPlugin mine exec /usr/bin/ouzel --module mine=/etc/tor/mine.wasm\n\n\
         To see it work without tor, run `ouzel demo`.",
@@ -268,8 +268,8 @@ fn by_hand(called: Called) -> ExitCode {
         io::stderr(),
         "ouzel {} is a pluggable transport: it must be run as a managed transport, by tor.\n\n\
          In torrc, on a client and on a bridge:\n\n  \
-         ClientTransportPlugin plain exec {program}\n  \
-         ServerTransportPlugin plain exec {program}\n\n\
+         ClientTransportPlugin obfs4 exec {program}\n  \
+         ServerTransportPlugin obfs4 exec {program}\n\n\
          To see it work now, with nothing installed:  {program} demo\n\
          Everything else:  {program} --help",
         env!("CARGO_PKG_VERSION"),

@@ -117,6 +117,14 @@ pub enum Failure {
     /// The application left before it was answered.
     #[error("the application left before the transport was up")]
     Left,
+    /// The far end that was dialled ended the handshake, or did not know it; the text names the module's errno.
+    #[error(
+        "the far end did not complete the handshake ({0}); check the bridge line, or both ends' configuration, and this machine's clock"
+    )]
+    Unanswered(String),
+    /// Whoever came in did not know the handshake; the text names the module's errno.
+    #[error("the handshake of whoever connected was not accepted ({0})")]
+    Unaccepted(String),
     /// The module said no; the text names its errno.
     #[error("the module gave up: {0}")]
     Module(String),
@@ -187,6 +195,8 @@ impl Failure {
             | Failure::Unresolved
             | Failure::DialTimeout
             | Failure::HandshakeTimeout(_)
+            | Failure::Unanswered(_)
+            | Failure::Unaccepted(_)
             | Failure::Broken(_)
             | Failure::Left
             | Failure::Stalled(_) => Blame::Peer,
@@ -245,6 +255,8 @@ impl Failure {
             Failure::Arguments(_) => "arguments",
             Failure::OrPort(_) => "orport",
             Failure::Broken(_) => "broken",
+            Failure::Unanswered(_) => "unanswered",
+            Failure::Unaccepted(_) => "unaccepted",
             Failure::Module(_) => "module",
             Failure::NoRole => "no-role",
             Failure::Configuration(_) => "configuration",

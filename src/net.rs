@@ -15,11 +15,9 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// How long a connection is idle before the kernel asks whether the other end is still there, and how
-/// often it asks then. Many home routers forget a connection after five idle minutes; asking more often
-/// than that needs would only wake phones.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(240);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a connection is idle before the kernel asks whether the other end is still there, and how often it asks
+/// then: what Go's programs do, and obfs4proxy and lyrebird are such. Anybody who connects can see it.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Prepares a socket on this machine: what is written leaves at once.
 pub fn tune_local(stream: &TcpStream) {
@@ -31,7 +29,7 @@ pub fn tune_local(stream: &TcpStream) {
 pub fn tune_network(stream: &TcpStream) {
     tune_local(stream);
     let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL);
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE);
     let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }

@@ -164,6 +164,20 @@ pub fn is_private(metadata: &Metadata) -> bool {
     }
 }
 
+/// Whether a file is this user's, and no other could have written it, though others may read it.
+pub fn is_own(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        true
+    }
+}
+
 /// Whether only this user or root could have written a file.
 pub fn is_trusted(metadata: &Metadata) -> bool {
     #[cfg(unix)]

@@ -212,6 +212,9 @@ impl Run {
         transport.state = own_state(&state, &module)?;
         let set_up = transport.set_up(role, conf.clone()).await;
         set_up.map_err(anyhow::Error::msg)?;
+        for (key, value) in transport.announced() {
+            say!(Severity::Notice, "clients need {key}={value}");
+        }
         let run = Run {
             job,
             transport,

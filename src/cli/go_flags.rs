@@ -34,23 +34,59 @@ pub(super) struct Translated {
 /// Translates the words, the first of which is the program.
 pub(super) fn translate(words: impl Iterator<Item = OsString>) -> Translated {
     let mut translated = Translated::default();
-    // `managed` once told obfsproxy, the first of them, what tor's environment tells; lines with it are still in use.
-    let mut may_be_managed = false;
+    let mut last = Last::Flag;
     for (n, word) in words.enumerate() {
-        let flag = word.to_str().map(Flag::of);
-        if may_be_managed && word == "managed" {
+        if last == Last::Flag && IGNORED.iter().any(|ignored| word == *ignored) {
             continue;
         }
-        may_be_managed = n == 0 || flag.as_ref().is_some_and(Flag::is_switch);
+        let flag = match last {
+            Last::Name => None,
+            _ => word.to_str().map(Flag::of),
+        };
+        last = match &flag {
+            None if last == Last::Name => Last::Flag,
+            _ if n == 0 => Last::Flag,
+            Some(Flag::Value(text)) if !text.contains('=') => Last::Name,
+            Some(Flag::Value(_) | Flag::Switch(..) | Flag::OfTransport(..)) => Last::Flag,
+            Some(Flag::Unknown) | None => Last::Other,
+        };
         match flag {
             Some(Flag::Value(text)) => translated.words.push(text.into()),
             Some(Flag::Switch(name, true)) => translated.words.push(format!("--{name}").into()),
             Some(Flag::OfTransport(of, true)) => translated.switches.push((of.transport, of.key)),
             Some(Flag::Switch(_, false) | Flag::OfTransport(_, false)) => {}
-            Some(Flag::Unknown) | None => translated.words.push(word),
+            Some(Flag::Unknown) | None => translated.words.push(whole(word)),
         }
     }
     translated
+}
+
+/// Words that may stand behind one of these flags, and mean nothing: `managed` once told obfsproxy, the first of them, what
+/// tor's environment tells, and Go reads nothing behind the first word that is no flag.
+const IGNORED: [&str; 3] = ["managed", "true", "false"];
+
+/// What the last word was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// The program, one of these flags, or its value.
+    Flag,
+    /// A flag whose value comes next.
+    Name,
+    Other,
+}
+
+/// A flag of several letters behind one dash, which would be read, and complained of, as the first of them.
+fn whole(word: OsString) -> OsString {
+    let is_flag = |text: &str| {
+        let bare = text.strip_prefix('-').unwrap_or_default();
+        bare.len() > 1
+            && bare.starts_with(|first: char| first.is_ascii_alphabetic())
+            && bare.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    match word.to_str() {
+        Some(text) if is_flag(text) => format!("-{text}").into(),
+        _ => word,
+    }
 }
 
 enum Flag {
@@ -83,10 +119,6 @@ impl Flag {
         let of = OF_TRANSPORTS.iter().find(|known| known.flag == name);
         of.map_or(Flag::Unknown, |of| Flag::OfTransport(of, on))
     }
-
-    fn is_switch(&self) -> bool {
-        matches!(self, Flag::Switch(..) | Flag::OfTransport(..))
-    }
 }
 
 #[cfg(test)]
@@ -117,7 +149,7 @@ mod tests {
             ("x -help", "x --help"),
             (
                 "x -h -enableLogging=maybe -other",
-                "x -h -enableLogging=maybe -other",
+                "x -h -enableLogging=maybe --other",
             ),
             ("x --module a=b demo", "x --module a=b demo"),
         ] {
@@ -148,6 +180,18 @@ mod tests {
             words("x -enableLogging managed").0,
             ["x", "--enableLogging"]
         );
+        for line in [
+            "x -enableLogging -logLevel INFO managed",
+            "x -enableLogging -logLevel=INFO managed",
+            "x -enableLogging true -logLevel INFO",
+        ] {
+            let words = words(line).0.join(" ").replace('=', " ");
+            assert_eq!(words, "x --enableLogging --logLevel INFO", "{line}");
+        }
         assert_eq!(words("x --config managed").0, ["x", "--config", "managed"]);
+        assert_eq!(
+            words("x -logLevel managed").0,
+            ["x", "--logLevel", "managed"]
+        );
     }
 }

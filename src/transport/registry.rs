@@ -4,6 +4,7 @@
 //! its operator grants it, or one sentence that names the file.
 
 use super::artefacts::{Artefacts, MAX_ARTEFACT, unsealed};
+use super::builtins::builtins;
 use super::conf::{Conf, MAX_CONF};
 use super::granted::{grants, limits};
 use super::prints;
@@ -170,7 +171,10 @@ impl Registry {
         let (announce, state_root) = match source.module {
             Module::BuiltIn(built_in) => (built_in.announce, built_in.state_root),
             // Another module of that name has its own configuration and its own files.
-            Module::File(..) => (&[][..], &[][..]),
+            Module::File(..) => {
+                self.tell_displaced(name, settings);
+                (&[][..], &[][..])
+            }
         };
         let conf = conf(source)?
             .overridden_by(&settings.args_override)
@@ -202,6 +206,23 @@ impl Registry {
                 .chain(state_root.iter().map(|&file| file.to_owned()))
                 .collect(),
         })
+    }
+
+    /// Says that a file which takes a built-in's place begins without its files.
+    fn tell_displaced(&self, name: &str, settings: &Settings) {
+        let granted = |file: &&&str| settings.state_root.iter().any(|own| own.0 == ***file);
+        let built_in = builtins().iter().find(|built_in| built_in.name == name);
+        let files = built_in.map_or(&[][..], |built_in| built_in.state_root);
+        if files.iter().all(|file| granted(&file)) {
+            return;
+        }
+        let list: Vec<String> = files.iter().map(|file| format!("{file:?}")).collect();
+        tracing::warn!(
+            "the module named for {name} takes the built-in's place, but not its files {}, so a bridge gets a new identity; \
+             to go on with the old one, put  state-root = [{}]  into [transport.{name}] of its settings",
+            files.join(" and "),
+            list.join(", ")
+        );
     }
 
     fn load_file(

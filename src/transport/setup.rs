@@ -142,12 +142,8 @@ impl Transport {
             return Ok(());
         }
         let state = self.state.clone();
-        let own = state
-            .folder(FOLDER)
-            .and_then(|all| all.folder(&self.name))
-            .map_err(|error| format!("its folder in the state directory cannot be made ({error}); make the state directory writable for this user"))?;
         let places = Places {
-            own,
+            own: state.below(FOLDER).below(&self.name),
             root: &state,
             in_root: &self.state_root,
         };
@@ -250,24 +246,43 @@ impl Places<'_> {
     fn read(&self) -> Result<Files, String> {
         let unreadable = |path: std::path::PathBuf, error: io::Error| {
             format!(
-                "its file {} cannot be read ({error}); it must be this user's own, with mode 0600",
+                "its file {} cannot be read ({error}); it must be this user's own, with mode 0600; chown and chmod it",
                 path.display()
             )
         };
         let mut files = Files::new();
-        let own = self
-            .own
-            .list()
-            .map_err(|error| unreadable(self.own.path(""), error))?;
+        let own = match self.own.list() {
+            Ok(own) => own,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(unreadable(self.own.path(""), error)),
+        };
         for name in own.iter().chain(self.in_root) {
             let place = self.place(name);
-            match place.read(name, MAX_FILE) {
+            let read = if self.in_root.contains(name) {
+                self.read_foreign(name)
+            } else {
+                place.read(name, MAX_FILE)
+            };
+            match read {
                 Ok(data) => drop(files.insert(name.clone(), data.into())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(unreadable(place.path(name), error)),
             }
         }
         Ok(files)
+    }
+
+    /// A file that other programs keep as well, and that people look at, may have become readable: it is made private again.
+    fn read_foreign(&self, name: &str) -> io::Result<Vec<u8>> {
+        let (data, was_readable) = self.root.read_foreign(name, MAX_FILE)?;
+        if was_readable {
+            tracing::warn!(
+                "others could read {}; it is private again, but if a stranger has read a key in it, make a new one",
+                self.root.path(name).display()
+            );
+            self.root.write(name, &data)?;
+        }
+        Ok(data)
     }
 
     /// Writes what has changed. A key that is lost on the way is lost for all clients, so this must succeed.
@@ -282,7 +297,8 @@ impl Places<'_> {
             if before.get(name) != Some(data) {
                 let place = self.place(name);
                 place
-                    .write(name, data)
+                    .make()
+                    .and_then(|()| place.write(name, data))
                     .map_err(|error| unwritable(place.path(name), error))?;
             }
         }

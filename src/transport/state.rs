@@ -27,6 +27,18 @@ impl State {
         State::open(self.dir.join(name))
     }
 
+    /// A folder below that need not be there yet, see [`State::make`].
+    pub fn below(&self, name: &str) -> State {
+        State {
+            dir: self.dir.join(name),
+        }
+    }
+
+    /// Makes the folder, if it is missing.
+    pub fn make(&self) -> io::Result<()> {
+        platform::create_private_dir(&self.dir)
+    }
+
     /// Where a file of that name lies, for messages.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
@@ -43,6 +55,20 @@ impl State {
             ));
         }
         read_capped(file, most)
+    }
+
+    /// The same for a file that another program may have left readable; says whether it was.
+    pub fn read_foreign(&self, name: &str, most: usize) -> io::Result<(Vec<u8>, bool)> {
+        let file = fs::File::open(self.path(name))?;
+        let metadata = file.metadata()?;
+        if !platform::is_own(&metadata) {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "it is another user's, or others can write it",
+            ));
+        }
+        let is_private = platform::is_private(&metadata);
+        Ok((read_capped(file, most)?, !is_private))
     }
 
     /// Replaces a file in one step.
@@ -89,6 +115,9 @@ pub fn write_named(path: &Path, data: &[u8]) -> io::Result<()> {
 
 #[expect(clippy::disallowed_methods, reason = "this is where files are written")]
 fn replace(options: &fs::OpenOptions, path: &Path, data: &[u8]) -> io::Result<()> {
+    // Through a symlink, which somebody has put there for a reason.
+    let real = fs::canonicalize(path);
+    let path = real.as_deref().unwrap_or(path);
     let mut unique = [0; 8];
     getrandom::fill(&mut unique).map_err(io::Error::other)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -71,11 +71,8 @@ impl Finished {
             .into_iter()
             .partition(|stream| stream.wire.always_fin);
         reset.iter_mut().for_each(Stream::reset_on_close);
-        drop(reset);
-        self.streams = fin;
-        self.streams.iter_mut().for_each(Stream::finish);
-        let _ = self.drain().await;
-        self.linger().await;
+        // The others are just closed, and the kernel says FIN, or RST where something is unread.
+        drop((reset, fin));
     }
 
     async fn drain(&mut self) -> Result<(), Failure> {
@@ -164,7 +161,5 @@ pub async fn quiet(mut stream: Stream, until: Instant) {
     discard(&mut stream, until).await;
     stream.open();
     stream.hold_end(false);
-    stream.finish();
-    let _ = timeout(LINGER, poll_fn(|cx| stream.poll_flush(cx))).await;
-    discard(&mut stream, Instant::now() + LINGER).await;
+    // Closing says FIN, and RST to what comes later, as with every program that just closes.
 }

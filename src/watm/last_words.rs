@@ -5,7 +5,7 @@
 //! struck out, as from every line.
 
 use serde_json::Value;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The longest line: names an argument, the form expected and the remedy.
 const LINE: usize = 200;
@@ -78,17 +78,35 @@ impl LastWords {
     }
 }
 
+/// Addresses in any surroundings: with ports, in URLs, in brackets, with a zone.
 fn without_addresses(text: &str) -> String {
-    let words = text.split(' ').map(|word| {
-        let bare = word.trim_matches([',', ';', '.', '(', ')', '"', '\'']);
-        let host = bare.trim_matches(['[', ']']).trim_end_matches(':');
-        if bare.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok() {
-            word.replace(bare, STRUCK)
+    let is_of_address = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':');
+    let mut told = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_of_address) {
+        let (before, run) = rest.split_at(start);
+        let end = run.find(|c| !is_of_address(c)).unwrap_or(run.len());
+        let (run, after) = run.split_at(end);
+        told.push_str(before);
+        // A part of a word is none.
+        let stands_alone =
+            !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
+        if stands_alone && holds_address(run) {
+            told.push_str(STRUCK);
+            told.push_str(&run[run.trim_end_matches(['.', ':']).len()..]);
         } else {
-            word.to_owned()
+            told.push_str(run);
         }
-    });
-    words.collect::<Vec<_>>().join(" ")
+        rest = after;
+    }
+    told + rest
+}
+
+/// Whether digits, dots and colons are an address, with or without something behind it.
+fn holds_address(run: &str) -> bool {
+    let run = run.trim_end_matches(['.', ':']);
+    let is_v6 = run.parse::<IpAddr>().is_ok();
+    is_v6 || run.split(':').any(|part| part.parse::<Ipv4Addr>().is_ok())
 }
 
 fn without_values(mut text: String, conf: &[u8], env: &[(String, String)]) -> String {
@@ -181,7 +199,19 @@ mod tests {
             ),
             (
                 "no 192.0.2.1:443, (2001:db8::1) [2001:db8::1]:80",
-                "no [scrubbed], ([scrubbed]) [scrubbed]",
+                "no [scrubbed], ([scrubbed]) [[scrubbed]]:80",
+            ),
+            (
+                "dial tcp 192.0.2.1:443: no, https://192.0.2.1:443/x <192.0.2.1> 192.0.2.1/24",
+                "dial tcp [scrubbed]: no, https://[scrubbed]/x <[scrubbed]> [scrubbed]/24",
+            ),
+            (
+                "addr=192.0.2.1:443:80 fe80::1%eth0 tcp://[2001:db8::1]:443",
+                "addr=[scrubbed] [scrubbed]%eth0 tcp://[[scrubbed]]:443",
+            ),
+            (
+                "in std::io, at 12:30:01, dead",
+                "in std::io, at 12:30:01, dead",
             ),
             ("not of-the-environment", "not [scrubbed]"),
             ("/state/key: has 3 bytes", "/state/key: has 3 bytes"),

@@ -1,8 +1,9 @@
 //! Noticing that nobody is left for whom a guest works.
 //!
 //! In: a guest that waits for something. Out: the control byte, when both its far ends are over and it has moved nothing
-//! since; in a handshake, an end to it when the application has left. A connection with one end open is left alone: it
-//! may be half-closed. Nothing here sets a timer while an end is there, so an idle connection is not woken.
+//! since; in a handshake, an end to it when the application has left. A connection whose application has ended is
+//! half-closed, as long as something still comes for it: somebody at the network's end who keeps silent and stays would
+//! otherwise hold a slot for ever. Nothing here sets a timer while both ends are there, so an idle connection is not woken.
 
 use super::guest::Guest;
 use super::stream::Far;
@@ -16,6 +17,8 @@ use tokio::time::{Sleep, sleep};
 /// How long a guest may move nothing when both far ends have sent their last: one that paces what it sends moves something
 /// more often.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long nothing may come for an application that has sent its last: most are gone, and it cannot be seen.
+const HALF_CLOSED: Duration = Duration::from_secs(60);
 /// How often bytes that nobody reads are looked behind.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
@@ -24,6 +27,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 enum Why {
     /// Nobody is there; so many bytes had moved.
     Alone(u64),
+    /// The application has ended; so many bytes had moved.
+    HalfClosed(u64),
     /// Nobody is there, and nobody would take anything.
     Gone,
     /// It cannot be seen.
@@ -64,21 +69,14 @@ impl Guest {
         if self.streams.iter().any(|stream| stream.has_queued()) {
             return;
         }
-        let mut far = Far::Gone;
-        for at in ends {
-            match self.streams[at].look(cx) {
-                Far::Present => {
-                    self.leaving.wait = None;
-                    return;
-                }
-                Far::Gone => {}
-                other if far != Far::Hidden => far = other,
-                _ => {}
+        let (why, after) = match ends.map(|at| self.streams[at].look(cx)) {
+            [Far::Ended | Far::Gone, Far::Present] => (Why::HalfClosed(self.moved()), HALF_CLOSED),
+            [Far::Present, _] | [_, Far::Present] => {
+                self.leaving.wait = None;
+                return;
             }
-        }
-        let (why, after) = match far {
-            Far::Gone => (Why::Gone, Duration::ZERO),
-            Far::Hidden => (Why::Hidden, LOOK_AGAIN),
+            [Far::Gone, Far::Gone] => (Why::Gone, Duration::ZERO),
+            [Far::Hidden, _] | [_, Far::Hidden] => (Why::Hidden, LOOK_AGAIN),
             _ => (Why::Alone(self.moved()), PATIENCE),
         };
         if !self.leaving.is_over(why, after, cx) {

@@ -295,8 +295,15 @@ impl Session {
         let abi = self.program.abi;
         let guest = self.store.data_mut();
         let told = guest.failure.take().or_else(|| guest.reason());
+        let (has_accepted, has_dialled) = (guest.accepted_at.is_some(), guest.dialled_at.is_some());
         told.unwrap_or_else(|| match Errno::of_result(result) {
             Err(Errno::EPERM) => Failure::NoRole,
+            Err(Errno::EPIPE | Errno::ECONNRESET | Errno::EPROTO) if has_accepted => {
+                Failure::Unaccepted(abi.shown(result))
+            }
+            Err(Errno::EPIPE | Errno::ECONNRESET | Errno::EPROTO) if has_dialled => {
+                Failure::Unanswered(abi.shown(result))
+            }
             _ => Failure::Module(abi.shown(result)),
         })
     }

@@ -106,6 +106,18 @@ async fn a_half_closed_connection_lives_on() {
     .await;
 }
 
+/// Somebody at the network's end who stays and keeps silent must not hold a slot for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_after_an_applications_end_is_not_waited_for_for_ever() {
+    let (mut app, network, session) = dialer("plain", None).await.expect("the handshake");
+    let run = tokio::spawn(session.run());
+    app.shutdown().await.expect("half-closed");
+    let ended = timeout(Duration::from_secs(90), run).await;
+    let result = ended.expect("in time").expect("no panic").result;
+    assert!(result.is_err(), "it was told to end: {result:?}");
+    drop((app, network));
+}
+
 /// The same for a guest that does not look.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_end_keeps_a_guest_that_looks_at_none() {

@@ -55,7 +55,9 @@ async fn every_flag_is_taken_under_every_name() {
         "-enableLogging",
         "-logLevel",
         "Info",
+        "managed",
         "-unsafeLogging",
+        "true",
         "-obfs4-distBias",
         "managed",
     ];
@@ -156,7 +158,7 @@ async fn what_is_wrong_ends_as_it_does_there() {
 async fn under_tor_a_wrong_flag_is_told_to_tor() {
     let link = Link::of("obfs4proxy");
     let mut pt = link.client("plain").arg("-noSuchFlag").start();
-    pt.says(&["ENV-ERROR", "-n"]).await;
+    pt.says(&["ENV-ERROR", "--noSuchFlag"]).await;
     pt.exits(2).await;
     let mut pt = link.client("plain").arg("-logLevel=LOUD").start();
     pt.says(&["ENV-ERROR", "LOUD"]).await;

@@ -89,6 +89,13 @@ async fn a_bridge_line_copied_badly_is_refused_and_explained() {
         // Nobody is called before the arguments make sense.
         let nobody = OrPort::listen().await;
         for Bad { args, told } in copied_badly(&line) {
+            // A line is told once a minute, so each case has a client of its own to tell it.
+            let fresh = match program {
+                Program::Ouzel => Some(program.client().sharing_state(&client.state).start()),
+                Program::Obfs4proxy => None,
+            };
+            let client = fresh.as_ref().unwrap_or(&client);
+            let port = client.method("obfs4").await.addr;
             let refusal = socks::open(port, &nobody.addr.into(), args.as_bytes()).await;
             assert!(
                 matches!(refusal, Err(Refusal::Arguments | Refusal::Reply(1))),

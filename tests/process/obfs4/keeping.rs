@@ -193,7 +193,10 @@ async fn a_state_file_that_makes_no_sense_is_left_alone() {
                 assert!(line.contains("restore"), "no remedy for {text:?}: {line}");
                 assert!(!kept.path(LINE).exists(), "a bridge line for {text:?}");
                 let made: Vec<_> = names(&kept.path(""));
-                assert!(!made.iter().any(|name| name.ends_with(".tmp")), "{made:?}");
+                assert!(
+                    !made.iter().any(|name| name.starts_with(".obfs4")),
+                    "{made:?}"
+                );
             }
         }
     }

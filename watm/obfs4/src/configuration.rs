@@ -7,6 +7,7 @@ use obfs4_core::arguments::ClientArguments;
 use obfs4_core::fault::Fault;
 use watm_sdk::json::{Object, Value};
 use watm_sdk::{Config, Errno, refuse};
+use zeroize::Zeroize;
 
 /// The longest value: a private key has 64 digits, and what is too long is to be told how long it is.
 const MAX_VALUE: usize = 256;
@@ -31,6 +32,12 @@ pub(crate) struct Configuration {
 struct Text {
     bytes: [u8; MAX_VALUE],
     len: usize,
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
 }
 
 impl Text {
@@ -73,10 +80,11 @@ impl Configuration {
                 ]));
             }
         }
+        // A flag of the incumbents, and no argument: whatever else stands there is left alone, as they do.
         read.is_biased = match object.get(DIST_BIAS) {
-            None | Some(Value::Bool(false)) => false,
-            Some(Value::Bool(true)) => true,
-            Some(_) => return Err(refuse(&[b"dist-bias must be true or false"])),
+            Some(Value::Bool(is_biased)) => is_biased,
+            Some(Value::Text(text)) => text.is("true"),
+            _ => false,
         };
         Ok(read)
     }

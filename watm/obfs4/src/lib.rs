@@ -21,8 +21,8 @@ use obfs4_core::keys::SessionKey;
 use watm_sdk::duplex::with_buffer;
 use watm_sdk::{Coded, Config, Conn, Dialer, Errno, Listener, Transport};
 
-/// How much is read at once while a handshake goes on: hosts read that much straight into our memory.
-const READ: usize = 32 << 10;
+/// How much is read at once while a handshake goes on, as obfs4proxy does: a mark counts at the end of what was read.
+const READ: usize = MAX_MESSAGE;
 
 struct Obfs4 {
     configuration: Configuration,

@@ -15,7 +15,7 @@ use watm_sdk::{Config, Conn, Errno, Folder, refuse};
 use zeroize::Zeroize;
 
 /// The longest state file that is read: people may have laid it out over lines, and added to it.
-const MAX_STATE: usize = 4 << 10;
+const MAX_STATE: usize = 64 << 10;
 /// How long a client waits for a bridge's answer, and a bridge for a client's message, in milliseconds.
 const CLIENT_TIME: &[u8] = b"60000";
 const SERVER_TIME: u32 = 30_000;
@@ -70,7 +70,14 @@ fn stored(
 ) -> Result<Identity, Errno> {
     with_buffer(|buffer| {
         let space = &mut buffer[..MAX_STATE];
-        let length = folder.read(STATE_FILE.as_bytes(), space)?;
+        let length = folder.read(STATE_FILE.as_bytes(), space);
+        let length = length.map_err(|errno| match errno {
+            Errno::FBIG => refuse(&[
+                b"/state/obfs4_state.json has more than 64 KiB: restore it from a backup, or move it away for a new \
+                  identity and bridge line",
+            ]),
+            other => other,
+        })?;
         let bridge = work(length.map(|n| &space[..n]));
         space.zeroize();
         bridge.map_err(|fault| refused(&fault))

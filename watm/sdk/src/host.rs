@@ -5,6 +5,7 @@
 use crate::conn::Conn;
 use crate::errno::Errno;
 use crate::poll::Poll;
+use crate::pump::SLACK;
 use crate::raw;
 
 /// One of the two connections.
@@ -119,7 +120,7 @@ impl Host for Fds {
                 Want::Write(side) => poll.writable(flow as u64, self.conn(side)),
                 Want::Time(until) => {
                     // Relative, since not every host knows absolute ones.
-                    let left = until.saturating_sub(self.now()?);
+                    let left = until.saturating_sub(self.now()? + SLACK);
                     poll.after(flow as u64, left);
                 }
             }

@@ -16,6 +16,9 @@ use crate::host::{Host, Interest, Side, Want};
 /// The first read: large enough that hosts read straight into it, small enough for a short
 /// connection to touch eight pages only.
 const MIN_READ: usize = 32 << 10;
+/// How much of a pause may be missing, in nanoseconds: hosts count whole milliseconds and round up, and pauses would be
+/// half of one too long.
+pub(crate) const SLACK: u64 = 500_000;
 /// Bytes that one direction moves before the other has its turn.
 const QUANTUM: usize = 1 << 20;
 /// Reads that fill their buffer before it doubles: a page of 64 KiB each way leaves it small.
@@ -207,7 +210,7 @@ impl<H: Host> Pump<'_, H> {
     fn send(&mut self, flow: &mut Flow, codec: &mut impl Codec, at: usize) -> Result<bool, Errno> {
         loop {
             if let Some(until) = flow.pause {
-                if self.host.now()? < until {
+                if self.host.now()? + SLACK < until {
                     flow.ready = false;
                     return Ok(false);
                 }

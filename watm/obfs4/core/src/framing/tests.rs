@@ -183,6 +183,24 @@ fn a_packet_that_lies_is_refused() {
 }
 
 #[test]
+fn a_packet_without_a_header_leaves_what_was_there() {
+    let mut link = Link::new(&SECRET);
+    let mut frames = Vec::new();
+    for packet in [&[0, 0, 4, 9, 9, 9, 9][..], &[7, 7]] {
+        let mut frame = vec![0; LENGTH + TAG];
+        frame.extend(packet);
+        let number = link.count();
+        link.secret_box.seal(number, &mut frame[LENGTH..], 0);
+        let length = (TAG + packet.len()) as u16 ^ link.mask();
+        frame[..LENGTH].copy_from_slice(&length.to_be_bytes());
+        frames.extend(frame);
+    }
+    let received = receive(&frames, || usize::MAX);
+    assert!(received.is_broken);
+    assert_eq!(received.payload, [9; 4]);
+}
+
+#[test]
 fn other_kinds_are_told_and_are_no_payload() {
     let mut sealer = sealer();
     let (mut frames, _) = stream(&[(5, 0)], &mut sealer);
