@@ -30,6 +30,7 @@ struct Obfs4 {
 
 impl Transport for Obfs4 {
     type Session = Coded<Up, Down>;
+    const CONFIG_IN_BUFFER: bool = true;
 
     fn init(config: Config<'_>) -> Result<Self, Errno> {
         let configuration = Configuration::read(config)?;

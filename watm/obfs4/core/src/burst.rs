@@ -48,6 +48,19 @@ impl Tables {
         }
     }
 
+    /// Tables of a seed that nobody else will ever have.
+    #[must_use]
+    pub fn random(random: &mut impl Random, mode: IatMode, is_biased: bool) -> Tables {
+        let pauses = match mode {
+            IatMode::None => None,
+            _ => Some(Distribution::random(random, MAX_PAUSE, is_biased)),
+        };
+        Tables {
+            lengths: Distribution::random(random, MAX_FRAME as u16, is_biased),
+            pauses,
+        }
+    }
+
     fn length(&self, random: &mut impl Random) -> usize {
         usize::from(self.lengths.sample(random))
     }
