@@ -12,7 +12,7 @@ use crate::go_rand::{self, GoRand};
 use crate::random::{Expanded, Random, below};
 
 /// The most values that a table has.
-const VALUES: usize = 100;
+pub(crate) const VALUES: usize = 100;
 /// The largest value that any table of the protocol has: a whole frame.
 const LARGEST: u16 = 1448;
 const BEYOND: &str = "no table of the protocol goes beyond a whole frame";
@@ -74,6 +74,30 @@ impl Distribution {
         }
         table.weigh(|| float64(&mut random), biased);
         table
+    }
+
+    /// The table of these values, aliases and probabilities; none if they are no table over `0..=max`.
+    pub(crate) fn assemble(
+        entries: impl ExactSizeIterator<Item = (u16, u8, f64)>,
+        max: u16,
+    ) -> Option<Distribution> {
+        let mut table = Distribution::EMPTY;
+        let length = entries.len();
+        if length == 0 || length > VALUES {
+            return None;
+        }
+        table.length = length as u8;
+        for (i, (value, alias, probability)) in entries.enumerate() {
+            let is_sound =
+                value <= max && usize::from(alias) < length && (0.0..=1.0).contains(&probability);
+            if !is_sound {
+                return None;
+            }
+            table.values[i] = value;
+            table.aliases[i] = alias;
+            table.probabilities[i] = probability;
+        }
+        Some(table)
     }
 
     const EMPTY: Distribution = Distribution {
