@@ -116,7 +116,10 @@ pub fn write_named(path: &Path, data: &[u8]) -> io::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "this is where files are written")]
 fn replace(options: &fs::OpenOptions, path: &Path, data: &[u8]) -> io::Result<()> {
     // Through a symlink, which somebody has put there for a reason.
-    let real = fs::canonicalize(path);
+    let real = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => fs::canonicalize(path).ok(),
+        _ => None,
+    };
     let path = real.as_deref().unwrap_or(path);
     let mut unique = [0; 8];
     getrandom::fill(&mut unique).map_err(io::Error::other)?;

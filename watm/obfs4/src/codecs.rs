@@ -5,7 +5,6 @@ use obfs4_core::arguments::IatMode;
 use obfs4_core::burst::{BUFFER, GAP, MAX_BURST, Shaper, Tables};
 use obfs4_core::drbg::Seed;
 use obfs4_core::framing::{HEADER, Kind, MAX_FRAME, Opener, Sealer};
-use obfs4_core::random::Random;
 use watm_sdk::raw::Slot;
 use watm_sdk::{Codec, Errno, Piece};
 
@@ -41,12 +40,11 @@ impl Up {
     fn tables(&mut self) -> Result<(&mut Shaper, &Tables), Errno> {
         let seed = SEED.enter(|seed| Ok(seed.take()))?;
         if self.tables.is_none() || seed.is_some() {
-            let seed = seed.unwrap_or_else(|| {
-                let mut bytes = [0; Seed::LENGTH];
-                HostRandom.fill(&mut bytes);
-                Seed::from_bytes(bytes)
+            let (mode, is_biased) = (self.iat_mode, self.is_biased);
+            self.tables = Some(match seed {
+                Some(seed) => Tables::new(&seed, mode, is_biased),
+                None => Tables::random(&mut HostRandom, mode, is_biased),
             });
-            self.tables = Some(Tables::new(&seed, self.iat_mode, self.is_biased));
         }
         let tables = self.tables.as_ref().ok_or(Errno::IO)?;
         Ok((&mut self.shaper, tables))

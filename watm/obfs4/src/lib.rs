@@ -14,7 +14,6 @@ mod set_up;
 use codecs::{Down, Up};
 use configuration::Configuration;
 use host::{HostRandom, hour, is_new};
-use obfs4_core::burst::Tables;
 use obfs4_core::framing::{HEADER, Kind, OVERHEAD, Opener, Sealer};
 use obfs4_core::handshake::{Client, Keys, MAX_MESSAGE, Server};
 use obfs4_core::keys::SessionKey;
@@ -30,6 +29,7 @@ struct Obfs4 {
 
 impl Transport for Obfs4 {
     type Session = Coded<Up, Down>;
+    const CONFIG_IN_BUFFER: bool = true;
 
     fn init(config: Config<'_>) -> Result<Self, Errno> {
         let configuration = Configuration::read(config)?;
@@ -75,13 +75,8 @@ fn answered(client: &Client, outer: Conn, buffer: &mut [u8]) -> Result<(Keys, us
 
 impl Listener for Obfs4 {
     fn accept(&mut self, inner: Conn) -> Result<Self::Session, Errno> {
-        let bridge = set_up::bridge()?;
+        let (bridge, tables) = set_up::bridge(self.configuration.is_biased)?;
         let session = SessionKey::generate(&mut HostRandom);
-        let tables = Tables::new(
-            &bridge.drbg_seed,
-            bridge.iat_mode,
-            self.configuration.is_biased,
-        );
         let outer = Conn::accept()?;
         let mut server = Server::new(session, &bridge.node_id, &bridge.key);
         let (sealer, opener) = with_buffer(|buffer| {

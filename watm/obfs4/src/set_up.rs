@@ -1,13 +1,15 @@
 //! The set-up run: a bridge's identity and its files, and what obfs4 asks of the host.
 //!
-//! In: the options, the state that there is. Out: `obfs4_state.json` and `obfs4_bridgeline.txt` in `/state/`, and the
-//! answer. What can go wrong is told in one line; then nothing was written.
+//! In: the options, the state that there is. Out: `obfs4_state.json`, `obfs4_bridgeline.txt` and what was computed of them
+//! in `/state/`, and the answer. What can go wrong is told in one line; then nothing was written.
 
 use crate::configuration::{Configuration, refused};
 use crate::host::HostRandom;
+use obfs4_core::burst::Tables;
 use obfs4_core::distribution::close_delay_seconds;
 use obfs4_core::fault::Fault;
 use obfs4_core::identity::{BRIDGE_LINE_FILE, Identity, STATE_FILE};
+use obfs4_core::prepared;
 use watm_sdk::duplex::with_buffer;
 use watm_sdk::folder::STATE;
 use watm_sdk::role::{Part, SetUp};
@@ -49,27 +51,39 @@ impl SetUp for crate::Obfs4 {
 
 fn establish(options: &Configuration) -> Result<Identity, Errno> {
     let folder = Folder::find(STATE).ok_or_else(no_state)?;
-    let bridge = stored(folder, |stored| {
+    let bridge = stored(folder, |stored, _| {
         Identity::establish(|key| options.get(key), stored, &mut HostRandom)
     })?;
     folder.write(STATE_FILE.as_bytes(), bridge.state().as_bytes())?;
     folder.write(BRIDGE_LINE_FILE.as_bytes(), bridge.bridge_line().as_bytes())?;
+    with_buffer(|buffer| {
+        let space = buffer.first_chunk_mut().ok_or(Errno::NOMEM)?;
+        let length = prepared::write(&bridge, options.is_biased, space);
+        folder.write(prepared::FILE.as_bytes(), &space[..length])
+    })?;
     Ok(bridge)
 }
 
-/// The identity that the set-up run left.
-pub(crate) fn bridge() -> Result<Identity, Errno> {
+/// The identity that the set-up run left, and its tables.
+pub(crate) fn bridge(is_biased: bool) -> Result<(Identity, Tables), Errno> {
     let folder = Folder::find(STATE).ok_or_else(no_state)?;
-    stored(folder, |stored| Identity::read(stored.unwrap_or_default()))
+    stored(folder, |stored, buffer| {
+        // Without this file, or with one that is too long, everything is computed.
+        let space = &mut buffer[..prepared::LENGTH];
+        let length = folder.read(prepared::FILE.as_bytes(), space);
+        let prepared = length.ok().flatten().map(|n| &space[..n]);
+        prepared::read(stored.unwrap_or_default(), prepared, is_biased)
+    })
 }
 
-/// Works with the text of the state file, if there is one.
-fn stored(
+/// Works with the text of the state file, if there is one, and the rest of the buffer that it lies in.
+fn stored<R>(
     folder: Folder,
-    work: impl FnOnce(Option<&[u8]>) -> Result<Identity, Fault>,
-) -> Result<Identity, Errno> {
+    work: impl FnOnce(Option<&[u8]>, &mut [u8]) -> Result<R, Fault>,
+) -> Result<R, Errno> {
     with_buffer(|buffer| {
-        let space = &mut buffer[..MAX_STATE];
+        let (rest, space) = buffer.split_at_mut(prepared::LENGTH);
+        let space = &mut space[..MAX_STATE];
         let length = folder.read(STATE_FILE.as_bytes(), space);
         let length = length.map_err(|errno| match errno {
             Errno::FBIG => refuse(&[
@@ -78,9 +92,11 @@ fn stored(
             ]),
             other => other,
         })?;
-        let bridge = work(length.map(|n| &space[..n]));
-        space.zeroize();
-        bridge.map_err(|fault| refused(&fault))
+        let found = work(length.map(|n| &space[..n]), rest);
+        if let Some(n) = length {
+            space[..n].zeroize();
+        }
+        found.map_err(|fault| refused(&fault))
     })
 }
 

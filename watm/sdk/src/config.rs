@@ -15,11 +15,11 @@ const FILE: &[u8] = b"watm.cfg";
 
 /// The configuration, not read yet: a transport that needs none costs no host call.
 pub struct Config<'a> {
-    space: &'a mut [u8; MAX_CONFIG],
+    space: &'a mut [u8],
 }
 
 impl<'a> Config<'a> {
-    pub(crate) fn new(space: &'a mut [u8; MAX_CONFIG]) -> Config<'a> {
+    pub(crate) fn new(space: &'a mut [u8]) -> Config<'a> {
         Config { space }
     }
 

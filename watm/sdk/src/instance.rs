@@ -5,6 +5,7 @@
 
 use crate::config::{Config, MAX_CONFIG};
 use crate::conn::Conn;
+use crate::duplex::with_buffer;
 use crate::errno::{Errno, to_export};
 use crate::raw::Slot;
 use crate::role::{Dialer, FixedDialer, Listener, Part, Relay, Session, SetUp, Transport};
@@ -37,7 +38,11 @@ impl<T: Transport> Instance<T> {
             if state.transport.is_some() {
                 return Err(Errno::BUSY);
             }
-            let made = CONFIG_SPACE.enter(|space| T::init(Config::new(space)))?;
+            let made = if T::CONFIG_IN_BUFFER {
+                with_buffer(|buffer| T::init(Config::new(&mut buffer[..MAX_CONFIG])))
+            } else {
+                CONFIG_SPACE.enter(|space| T::init(Config::new(space)))
+            }?;
             state.transport = Some(made);
             Ok(0)
         }))

@@ -13,6 +13,11 @@ pub trait Transport: Sized {
     /// What runs once the transport is up.
     type Session: Session;
 
+    /// Where `init` finds its configuration: in the first of a session's buffers, which every connection of a
+    /// [`Duplex`](crate::Duplex) or [`Coded`](crate::Coded) touches anyway, or in a space of its own. In the buffer it
+    /// costs no memory, and `init` must not use [`with_buffer`](crate::duplex::with_buffer).
+    const CONFIG_IN_BUFFER: bool = false;
+
     /// Makes the transport from its configuration; a configuration that makes no sense is
     /// [`Errno::INVAL`].
     fn init(config: Config<'_>) -> Result<Self, Errno>;

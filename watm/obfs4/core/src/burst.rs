@@ -20,7 +20,7 @@ pub const GAP: usize = MAX_BURST.div_ceil(MAX_PAYLOAD) * OVERHEAD;
 pub const BUFFER: usize = GAP + MAX_BURST + MAX_FRAME + 2 * OVERHEAD;
 
 /// The longest pause, in steps of [`STEP`].
-const MAX_PAUSE: u16 = 100;
+pub(crate) const MAX_PAUSE: u16 = 100;
 /// A step of a pause, in microseconds.
 const STEP: u32 = 100;
 /// A table may hold little else than zeros: after so many, a whole frame's length is taken.
@@ -30,8 +30,8 @@ const MAX_OVERSHOTS: usize = 16;
 
 /// The tables of a seed.
 pub struct Tables {
-    lengths: Distribution,
-    pauses: Option<Distribution>,
+    pub(crate) lengths: Distribution,
+    pub(crate) pauses: Option<Distribution>,
 }
 
 impl Tables {
@@ -44,6 +44,19 @@ impl Tables {
         };
         Tables {
             lengths: Distribution::new(seed, MAX_FRAME as u16, is_biased),
+            pauses,
+        }
+    }
+
+    /// Tables of a seed that nobody else will ever have.
+    #[must_use]
+    pub fn random(random: &mut impl Random, mode: IatMode, is_biased: bool) -> Tables {
+        let pauses = match mode {
+            IatMode::None => None,
+            _ => Some(Distribution::random(random, MAX_PAUSE, is_biased)),
+        };
+        Tables {
+            lengths: Distribution::random(random, MAX_FRAME as u16, is_biased),
             pauses,
         }
     }

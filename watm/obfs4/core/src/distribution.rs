@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 
 use crate::drbg::Seed;
 use crate::go_rand::{self, GoRand};
-use crate::random::Random;
+use crate::random::{Expanded, Random, below};
 
 /// The most values that a table has.
-const VALUES: usize = 100;
+pub(crate) const VALUES: usize = 100;
 /// The largest value that any table of the protocol has: a whole frame.
 const LARGEST: u16 = 1448;
+const BEYOND: &str = "no table of the protocol goes beyond a whole frame";
 /// A bridge drops what is no handshake after its time-out and fewer seconds than this.
 const CLOSE_DELAYS: u32 = 60;
 
@@ -35,28 +36,84 @@ impl Distribution {
     /// # Panics
     /// When `max` is more than 1448.
     pub fn new(seed: &Seed, max: u16, biased: bool) -> Distribution {
-        assert!(
-            max <= LARGEST,
-            "no table of the protocol goes beyond a whole frame"
-        );
+        assert!(max <= LARGEST, "{BEYOND}");
         let mut numbers = GoRand::new(seed);
         let mut order = [0; LARGEST as usize + 1];
         let order = &mut order[..usize::from(max) + 1];
         numbers.perm(order);
         let length = numbers.int31n(order.len().min(VALUES) as u32) as usize + 1;
 
-        let mut table = Distribution {
-            length: length as u8,
-            aliases: [0; VALUES],
-            values: [0; VALUES],
-            probabilities: [0.0; VALUES],
-        };
+        let mut table = Distribution::EMPTY;
+        table.length = length as u8;
         table.values[..length].copy_from_slice(&order[..length]);
-        // One array serves for weights, shares and probabilities: a guest's stack is small.
-        let probabilities = &mut table.probabilities[..length];
-        weigh(probabilities, &mut numbers, biased);
-        share(probabilities, &mut table.aliases[..length]);
+        table.weigh(|| numbers.float64(), biased);
         table
+    }
+
+    /// The table over `0..=max` of a seed that nobody else will ever have, without the seed: the same distribution of
+    /// tables as of those that [`Distribution::new`] makes of random seeds, for a fraction of the work. `new` puts all
+    /// values in a random order to take the first few; here they are drawn until they are enough.
+    ///
+    /// # Panics
+    /// When `max` is more than 1448.
+    pub fn random(random: &mut impl Random, max: u16, biased: bool) -> Distribution {
+        assert!(max <= LARGEST, "{BEYOND}");
+        let mut random = Expanded::new(random);
+        let count = u32::from(max) + 1;
+        let length = below(&mut random, count.min(VALUES as u32)) as usize + 1;
+        let mut table = Distribution::EMPTY;
+        table.length = length as u8;
+        let mut is_drawn = [false; LARGEST as usize + 1];
+        for value in &mut table.values[..length] {
+            *value = loop {
+                let drawn = below(&mut random, count) as u16;
+                if !core::mem::replace(&mut is_drawn[usize::from(drawn)], true) {
+                    break drawn;
+                }
+            };
+        }
+        table.weigh(|| float64(&mut random), biased);
+        table
+    }
+
+    /// The table of these values, aliases and probabilities; none if they are no table over `0..=max`.
+    pub(crate) fn assemble(
+        entries: impl ExactSizeIterator<Item = (u16, u8, f64)>,
+        max: u16,
+    ) -> Option<Distribution> {
+        let mut table = Distribution::EMPTY;
+        let length = entries.len();
+        if length == 0 || length > VALUES {
+            return None;
+        }
+        table.length = length as u8;
+        for (i, (value, alias, probability)) in entries.enumerate() {
+            let is_sound =
+                value <= max && usize::from(alias) < length && (0.0..=1.0).contains(&probability);
+            if !is_sound {
+                return None;
+            }
+            table.values[i] = value;
+            table.aliases[i] = alias;
+            table.probabilities[i] = probability;
+        }
+        Some(table)
+    }
+
+    const EMPTY: Distribution = Distribution {
+        length: 0,
+        aliases: [0; VALUES],
+        values: [0; VALUES],
+        probabilities: [0.0; VALUES],
+    };
+
+    /// Weighs the values with what `float64` draws.
+    fn weigh(&mut self, float64: impl FnMut() -> f64, biased: bool) {
+        let length = usize::from(self.length);
+        // One array serves for weights, shares and probabilities: a guest's stack is small.
+        let probabilities = &mut self.probabilities[..length];
+        weigh(probabilities, float64, biased);
+        share(probabilities, &mut self.aliases[..length]);
     }
 
     /// A value, drawn with fresh randomness: the table is known to every client of a bridge.
@@ -113,10 +170,21 @@ pub fn delay_seed(seed: &Seed) -> Seed {
     Seed::from_bytes(*digest.first_chunk().expect("SHA-256 is longer than a seed"))
 }
 
-fn weigh(weights: &mut [f64], numbers: &mut GoRand, biased: bool) {
+/// A number in `0.0..1.0`, as [`GoRand::float64`] makes it of a block.
+fn float64(random: &mut impl Random) -> f64 {
+    loop {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes);
+        if let Some(fraction) = go_rand::fraction(go_rand::int63(bytes)) {
+            return fraction;
+        }
+    }
+}
+
+fn weigh(weights: &mut [f64], mut float64: impl FnMut() -> f64, biased: bool) {
     let mut given = 0.0;
     for weight in weights {
-        *weight = (1.0 - given) * numbers.float64();
+        *weight = (1.0 - given) * float64();
         if biased {
             given += *weight;
         }

@@ -16,7 +16,7 @@ use crate::cert;
 use crate::drbg::Seed;
 use crate::fault::{Fault, Flaw, Place};
 use crate::hex;
-use crate::keys::{IdentityKey, NodeId};
+use crate::keys::{IdentityKey, NodeId, PublicKey};
 use crate::random::Random;
 use crate::text::Text;
 
@@ -85,12 +85,15 @@ impl Identity {
         if let Some(mode) = mode_among(&option)? {
             draft.iat_mode = Ok(mode);
         }
-        draft.finish(place)
+        draft.finish(place, |_, _, _| None)
     }
 
-    /// What a state file says: a connection.
-    pub fn read(stored: &[u8]) -> Result<Identity, Fault> {
-        Draft::read(stored)?.finish(Place::StateFile)
+    /// What a state file says: a connection. `public` may know the public key of this private key, seed and mode.
+    pub(crate) fn read(
+        stored: &[u8],
+        public: impl FnOnce(&[u8; 32], &Seed, IatMode) -> Option<PublicKey>,
+    ) -> Result<Identity, Fault> {
+        Draft::read(stored)?.finish(Place::StateFile, public)
     }
 
     fn generate(iat_mode: IatMode, random: &mut impl Random) -> Identity {
@@ -224,16 +227,26 @@ impl Draft {
         Ok(())
     }
 
-    fn finish(self, place: Place) -> Result<Identity, Fault> {
+    fn finish(
+        self,
+        place: Place,
+        public: impl FnOnce(&[u8; 32], &Seed, IatMode) -> Option<PublicKey>,
+    ) -> Result<Identity, Fault> {
         let missing = |name| move || place.fault(name, Flaw::Missing);
         let private_key = self.private_key.ok_or_else(missing(PRIVATE_KEY))?;
         let node_id = self.node_id.ok_or_else(missing(NODE_ID))?;
         let drbg_seed = self.drbg_seed.ok_or_else(missing(DRBG_SEED))?;
+        let drbg_seed = Seed::from_bytes(*drbg_seed);
+        let iat_mode = self.iat_mode.map_err(|flaw| place.fault(IAT_MODE, flaw))?;
+        let key = match public(&private_key, &drbg_seed, iat_mode) {
+            Some(public) => IdentityKey::from_halves(*private_key, public),
+            None => IdentityKey::from_private(*private_key),
+        };
         Ok(Identity {
             node_id: NodeId::from_bytes(node_id),
-            key: IdentityKey::from_private(*private_key),
-            drbg_seed: Seed::from_bytes(*drbg_seed),
-            iat_mode: self.iat_mode.map_err(|flaw| place.fault(IAT_MODE, flaw))?,
+            key,
+            drbg_seed,
+            iat_mode,
             shows_public_key: self.shows_public_key,
         })
     }

@@ -133,6 +133,11 @@ impl IdentityKey {
         Self { private, public }
     }
 
+    /// The key with both halves, which belong together.
+    pub(crate) fn from_halves(private: [u8; 32], public: PublicKey) -> Self {
+        Self { private, public }
+    }
+
     /// The public half, part of the `cert=`.
     pub fn public(&self) -> &PublicKey {
         &self.public

@@ -5,6 +5,7 @@
 //! - [`field`], `comb`, `x25519`, [`elligator`], [`keys`], [`ntor`]: keys that look like noise, and the agreement
 //! - [`drbg`], [`go_rand`], [`distribution`]: the length and delay tables of a seed, value for value as Go's
 //! - [`cert`], [`arguments`], [`identity`]: bridge lines, options, and what a bridge keeps
+//! - [`prepared`]: what all connections of a bridge have in common, computed once
 //! - [`fault`], [`text`]: what is wrong with one of these, in words; texts of bounded length
 //! - [`handshake`], [`framing`], [`burst`]: the two messages, the frames, and the shape of what goes out
 #![cfg_attr(not(test), no_std)]
@@ -26,6 +27,7 @@ pub mod identity;
 pub mod keys;
 pub mod ntor;
 pub mod poly1305;
+pub mod prepared;
 pub mod random;
 pub mod salsa20;
 pub mod secretbox;

@@ -1,4 +1,7 @@
-//! Randomness, which the core asks for and never makes.
+//! Randomness, which the core asks for and never makes; a little of it may be stretched.
+
+use crate::salsa20::{GROUP, Key, Stream};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// A cryptographic source. It cannot fail: a guest whose host has no randomness must not go on.
 pub trait Random {
@@ -17,6 +20,60 @@ pub fn below(random: &mut impl Random, n: u32) -> u32 {
         if value <= bound {
             return value % n;
         }
+    }
+}
+
+/// A source made of 32 bytes of another: Salsa20's keystream under that key, which nothing else ever has. For what takes
+/// many bytes, or many times a few: a host is slow to give either. Each message and each table has one of its own; what is
+/// left of it is wiped.
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct Expanded {
+    key: Key,
+    /// The nonce of the next group.
+    next: u64,
+    /// A group, of which so many bytes are used.
+    group: [u8; GROUP],
+    used: usize,
+}
+
+impl Expanded {
+    /// Takes the key from `random`.
+    pub(crate) fn new(random: &mut impl Random) -> Expanded {
+        let mut key = Zeroizing::new([0; 32]);
+        random.fill(key.as_mut_slice());
+        Expanded {
+            key: Key::new(&key),
+            next: 0,
+            group: [0; GROUP],
+            used: GROUP,
+        }
+    }
+}
+
+impl Random for Expanded {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        let left = &self.group[self.used..];
+        let (first, rest) = bytes.split_at_mut(left.len().min(bytes.len()));
+        first.copy_from_slice(&left[..first.len()]);
+        self.used += first.len();
+        let (groups, last) = rest.as_chunks_mut();
+        for group in groups {
+            make(&self.key, &mut self.next, group);
+        }
+        if !last.is_empty() {
+            make(&self.key, &mut self.next, &mut self.group);
+            last.copy_from_slice(&self.group[..last.len()]);
+            self.used = last.len();
+        }
+    }
+}
+
+#[inline(never)]
+fn make(key: &Key, next: &mut u64, group: &mut [u8; GROUP]) {
+    let vectors = Stream::new(key, next.to_le_bytes()).group(|_| {});
+    *next += 1;
+    for (vector, bytes) in vectors.into_iter().zip(group.as_chunks_mut().0) {
+        vector.write(bytes);
     }
 }
 
@@ -64,5 +121,48 @@ mod tests {
         }
         assert_eq!(below(&mut Large(true), 3), 0x0101_0101 % 3);
         assert_eq!(below(&mut Large(true), 4), 3);
+    }
+
+    #[test]
+    fn however_it_is_asked_for_it_is_one_stream() {
+        let mut whole = [0; 2000];
+        Expanded::new(&mut Repeatable(7)).fill(&mut whole);
+        let mut source = Expanded::new(&mut Repeatable(7));
+        let mut pieces = [0; 2000];
+        let mut rest = &mut pieces[..];
+        for length in [1, 0, 255, 256, 3, 600, 12, 512, 361] {
+            let (piece, after) = rest.split_at_mut(length);
+            source.fill(piece);
+            rest = after;
+        }
+        assert!(rest.is_empty());
+        assert_eq!(whole, pieces);
+    }
+
+    #[test]
+    fn nothing_comes_twice() {
+        let mut random = Repeatable(8);
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..50 {
+            let mut bytes = [0; 8192];
+            Expanded::new(&mut random).fill(&mut bytes);
+            for chunk in bytes.as_chunks::<16>().0 {
+                assert!(seen.insert(*chunk));
+            }
+        }
+    }
+
+    #[test]
+    fn expanded_is_salsa20_under_the_drawn_key() {
+        use salsa20::cipher::{KeyIvInit, StreamCipher};
+        let mut key = [0; 32];
+        Repeatable(9).fill(&mut key);
+        let mut expected = [[0; GROUP]; 3];
+        for (nonce, group) in (0u64..).zip(&mut expected) {
+            salsa20::Salsa20::new(&key.into(), &nonce.to_le_bytes().into()).apply_keystream(group);
+        }
+        let mut bytes = [0; 3 * GROUP];
+        Expanded::new(&mut Repeatable(9)).fill(&mut bytes);
+        assert_eq!(bytes, *expected.as_flattened());
     }
 }

@@ -199,3 +199,36 @@ proptest! {
         prop_assert!(matches!(server.request(&request, HOUR, |_| true), Ok(Some(_))));
     }
 }
+
+#[test]
+fn no_two_messages_share_a_padding() {
+    let bridge = Bridge::new();
+    let client = bridge.client(1, HOUR);
+    let mut random = Repeatable(5);
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..20 {
+        let mut out = Box::new([0; MAX_MESSAGE]);
+        let end = client.message(&mut out, &mut random) - END;
+        for chunk in out[REPRESENTATIVE..end].as_chunks::<16>().0 {
+            assert!(seen.insert(*chunk));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_mark_is_found_where_it_is_first(
+        mut bytes in proptest::collection::vec(0u8..3, 0..120),
+        mark in proptest::array::uniform16(0u8..3),
+        places in proptest::collection::vec(0usize..120, 0..4),
+    ) {
+        for place in places {
+            if let Some(there) = bytes.get_mut(place..place + MARK) {
+                there.copy_from_slice(&mark);
+            }
+        }
+        let room = bytes.len().saturating_sub(MAC);
+        let expected = bytes[..room].windows(MARK).position(|window| window == mark);
+        prop_assert_eq!(find(&mark, &bytes), expected);
+    }
+}

@@ -71,7 +71,8 @@ fn refused(options: &[(&str, &str)], stored: Option<&str>) -> (Place, &'static s
 fn a_state_of_obfs4proxy_stays_as_it_is() {
     assert_eq!(kept(&[], Some(MADE)), MADE);
     assert_eq!(MADE.len(), STATE);
-    let identity = Identity::read(MADE.as_bytes()).unwrap_or_else(|fault| panic!("{fault:?}"));
+    let identity =
+        Identity::read(MADE.as_bytes(), |_, _, _| None).unwrap_or_else(|fault| panic!("{fault:?}"));
     assert_eq!(
         identity.bridge_line().as_bytes(),
         BRIDGE_LINE_TEXT.as_bytes()
@@ -276,7 +277,7 @@ proptest! {
             shows_public_key: shows,
         };
         let written = identity.state();
-        let read = Identity::read(written.as_bytes()).map_err(|fault| {
+        let read = Identity::read(written.as_bytes(), |_, _, _| None).map_err(|fault| {
             TestCaseError::fail(format!("{fault:?}"))
         })?;
         let again = read.state();
@@ -287,14 +288,14 @@ proptest! {
 
     #[test]
     fn no_file_makes_it_panic(stored in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = Identity::read(&stored);
+        let _ = Identity::read(&stored, |_, _, _| None);
     }
 
     #[test]
     fn no_cut_or_change_makes_it_panic(at in 0..STATE, byte: u8, cut: bool) {
         let mut stored = MADE.as_bytes().to_vec();
         if cut { stored.truncate(at) } else { stored[at] = byte }
-        if let Ok(identity) = Identity::read(&stored) {
+        if let Ok(identity) = Identity::read(&stored, |_, _, _| None) {
             prop_assert!(!cut);
             prop_assert!(identity.state().as_bytes().len() <= STATE);
         }
