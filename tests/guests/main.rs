@@ -17,6 +17,7 @@ mod bytes;
 mod crowd;
 mod ends;
 mod fate;
+mod foreign;
 mod hostile;
 mod languages;
 mod leaving;

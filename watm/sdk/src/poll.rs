@@ -42,9 +42,12 @@ impl<const N: usize> Poll<N> {
     }
 
     /// Waits, for ever if need be, and yields the token of what is ready. A host may wake up
-    /// with nothing to say.
+    /// with nothing to say, as it does when a signal interrupts it.
     pub fn wait(&mut self) -> Result<impl Iterator<Item = Result<u64, Errno>> + '_, Errno> {
-        let ready = raw::poll_oneoff(&self.subscriptions, self.n, &mut self.events)?;
+        let ready = match raw::poll_oneoff(&self.subscriptions, self.n, &mut self.events) {
+            Err(Errno::INTR) => 0,
+            other => other?,
+        };
         Ok(self.events[..ready]
             .iter()
             .map(|event| match event.errno() {
