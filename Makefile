@@ -12,7 +12,7 @@ SEARCH := PATH="$$PATH:/usr/sbin:/sbin"
 TRANSCRIPTS := $(CURDIR)/target/transcripts
 EXPECTATIONS := pt-spec-tests/expectations
 RESULTS := --out pt-spec-tests/RESULTS.md --expect $(EXPECTATIONS)/ouzel.toml --expect $(EXPECTATIONS)/ouzel-reverse.toml \
-  --expect $(EXPECTATIONS)/obfs4proxy.toml --expect $(EXPECTATIONS)/snowflake-client.toml
+  --expect $(EXPECTATIONS)/ouzel-obfs4.toml --expect $(EXPECTATIONS)/obfs4proxy.toml --expect $(EXPECTATIONS)/snowflake-client.toml
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

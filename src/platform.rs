@@ -5,7 +5,8 @@
 
 use std::fs::Metadata;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Whether this process may make memory executable that it has written. Where it may not
 /// (systemd's `MemoryDenyWriteExecute=`, `PR_SET_MDWE`, hardened kernels), modules are interpreted.
@@ -90,13 +91,51 @@ pub fn raise_descriptor_limit() {
     }
 }
 
-/// Has the kernel end this process with the thread that started it, where it can.
-pub fn end_with_parent() {
+/// The executable that this process runs, to run it again: on Linux that very one, though another may have its name by
+/// now, or none.
+pub fn own_executable() -> Option<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Some("/proc/self/exe".into());
+    }
+    std::env::current_exe().ok()
+}
+
+/// Has the kernel end the process that a command starts with the thread that starts it, where it can.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "nothing else runs between fork and exec")]
+pub fn end_with_this_thread(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    let parent = std::process::id();
+    let ends = move || {
+        if end_with_parent(parent) {
+            return Ok(());
+        }
+        Err(io::Error::from_raw_os_error(
+            rustix::io::Errno::SRCH.raw_os_error(),
+        ))
+    };
+    // SAFETY: what runs in the forked process makes two system calls, and neither allocates nor takes a lock.
+    unsafe { command.pre_exec(ends) };
+}
+
+/// Has the kernel end the process that a command starts with the thread that starts it, where it can.
+#[cfg(not(target_os = "linux"))]
+pub fn end_with_this_thread(_: &mut Command) {}
+
+/// Has the kernel end this process with the thread that started it, where it can. False if that has ended already.
+pub fn end_with_parent(parent: u32) -> bool {
     #[cfg(target_os = "linux")]
     {
-        use rustix::process::{Signal, set_parent_process_death_signal};
+        use rustix::process::{Signal, getppid, set_parent_process_death_signal};
         // Whoever cannot ask ends with its pipes.
         let _ = set_parent_process_death_signal(Some(Signal::KILL));
+        // A parent that ended before that sent no signal.
+        getppid().is_some_and(|now| now.as_raw_nonzero().get().unsigned_abs() == parent)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = parent;
+        true
     }
 }
 

@@ -3,6 +3,9 @@
 //! In: a subject, entries of the ledger. Out: an [`Observed`] per entry, told as they come. Nothing that an executable
 //! or a case does ends the run: a case over its limit is a deviation, a case that panics is the suite's own fault, and
 //! both are told like any other. The whole run is bounded by the limits of its cases.
+//!
+//! Runs may share the [`Places`] for cases. A run waits for its turn until the one before it has begun its last case, so
+//! that they meet in the long waits at a run's end, and nowhere else.
 
 mod one_case;
 
@@ -12,8 +15,10 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -28,6 +33,42 @@ pub const JOBS: NonZeroUsize = NonZeroUsize::new(24).expect("24 is not zero");
 
 /// How often [`Event::Tick`] comes.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How many cases run side by side, in all the runs that share them.
+pub struct Places {
+    cases: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
+
+/// A run's turn to begin cases.
+pub struct Turn {
+    cases: Arc<Semaphore>,
+    /// Until its last case has begun.
+    turn: OwnedSemaphorePermit,
+}
+
+impl Places {
+    /// So many.
+    pub fn new(jobs: NonZeroUsize) -> Places {
+        Places {
+            cases: Arc::new(Semaphore::new(jobs.get())),
+            turns: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// Waits until every run that asked before has begun its last case.
+    pub async fn turn(&self) -> Turn {
+        Turn {
+            cases: self.cases.clone(),
+            turn: permit(&self.turns).await,
+        }
+    }
+}
+
+async fn permit(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let permit = semaphore.clone().acquire_owned().await;
+    permit.expect("the semaphore is never closed")
+}
 
 /// What was seen of one case.
 #[derive(Debug)]
@@ -70,11 +111,11 @@ pub enum Event {
     Tick,
 }
 
-/// Runs the entries, at most `jobs` at a time, the longest first; must be called inside a `LocalSet`.
+/// Runs the entries, as many at a time as there are places, the longest first; must be called inside a `LocalSet`.
 pub async fn run(
     subject: Rc<Subject>,
     entries: &[Entry],
-    jobs: NonZeroUsize,
+    Turn { cases, turn }: Turn,
     mut tell: impl FnMut(Event),
 ) {
     let startable = can_start(&subject.program);
@@ -96,20 +137,26 @@ pub async fn run(
     waiting.reverse();
 
     let mut running = JoinSet::new();
-    let mut places = HashMap::new();
+    let mut turn = Some(turn);
+    let mut begun = HashMap::new();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        while running.len() < jobs.get()
-            && let Some((entry, run)) = waiting.pop()
-        {
-            tell(Event::Started(entry));
-            let task = running.spawn_local(one_case::observe(subject.clone(), entry, run));
-            places.insert(task.id(), (entry, Instant::now()));
+        if waiting.is_empty() {
+            turn = None;
         }
-        // Both are cancel-safe: a task that ended stays in the set, a tick that was due comes next time.
+        // All are cancel-safe: nobody else waits for a place, a task that ended stays in the set, a tick that was due comes
+        // next time.
         let ended = tokio::select! {
-            ended = running.join_next_with_id() => ended,
+            biased;
+            place = permit(&cases), if !waiting.is_empty() => {
+                let (entry, run) = waiting.pop().expect("a place is asked for when one waits");
+                tell(Event::Started(entry));
+                let task = running.spawn_local(one_case::observe(subject.clone(), entry, run));
+                begun.insert(task.id(), (entry, Instant::now(), place));
+                continue;
+            }
+            ended = running.join_next_with_id(), if !(running.is_empty() && turn.is_some()) => ended,
             _ = ticks.tick() => {
                 tell(Event::Tick);
                 continue;
@@ -118,13 +165,13 @@ pub async fn run(
         match ended {
             None => return,
             Some(Ok((id, observed))) => {
-                places.remove(&id);
+                begun.remove(&id);
                 tell(Event::Finished(Box::new(observed)));
             }
             Some(Err(error)) => {
-                let (entry, since) = places
+                let (entry, since, _) = begun
                     .remove(&error.id())
-                    .expect("every task's place was noted when it was spawned");
+                    .expect("every task was noted when it was spawned");
                 tell(Event::Finished(Box::new(Observed {
                     entry,
                     observation: Observation::Error(format!("the suite broke: {error}")),
@@ -283,9 +330,9 @@ mod tests {
             .enable_all()
             .build()
             .expect("a runtime");
-        tokio::task::LocalSet::new().block_on(
-            &runtime,
-            run(subject, &entries, jobs, |event| match event {
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let turn = Places::new(jobs).turn().await;
+            run(subject, &entries, turn, |event| match event {
                 Event::Started(_) => {
                     begun += 1;
                     together = together.max(begun);
@@ -295,8 +342,9 @@ mod tests {
                     seen.push((observed.entry.case.id, observed.observation));
                 }
                 Event::Tick => {}
-            }),
-        );
+            })
+            .await;
+        });
         assert!(usize::try_from(together).is_ok_and(|most| most <= jobs.get()));
         seen.sort_by_key(|(id, _)| CASES.iter().position(|case| case.id == *id));
         seen

@@ -4,6 +4,7 @@ use crate::error::Severity;
 use crate::net::allow::Rule;
 use crate::net::dial::Target;
 use crate::net::proxy::Proxy;
+use crate::platform;
 use crate::standalone::Options;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -69,7 +70,7 @@ impl From<Standalone> for Options {
             handshake: args.handshake_timeout.map(Duration::from_secs),
             dial: Duration::from_secs(args.connect_timeout),
             drain: Duration::from_secs(args.drain_timeout),
-            compiler: std::env::current_exe().ok(),
+            compiler: platform::own_executable(),
             state: args.state,
             log_level: args.log_level,
             unsafe_logging: args.unsafe_logging,

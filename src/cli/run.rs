@@ -5,6 +5,7 @@ use super::{named_file, transport_name};
 use crate::config::Config;
 use crate::config::settings::{Mistake, RunFile};
 use crate::error::Severity;
+use crate::platform;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::path::PathBuf;
@@ -101,7 +102,7 @@ impl Run {
             Given::Settings(_) => None,
         });
         let config = Config {
-            compiler: std::env::current_exe().ok(),
+            compiler: platform::own_executable(),
             modules: self.modules,
             configs: configs.collect(),
             overruled_folder: file.folder.clone().filter(|_| self.folder.is_some()),

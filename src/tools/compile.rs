@@ -24,6 +24,9 @@ pub struct Options {
     /// For systems that forbid making code at run time (W^X): for the interpreter, not the processor
     #[arg(long)]
     interpreter: bool,
+    /// The process that waits for the result: this one ends with it
+    #[arg(long, hide = true, value_name = "PID")]
+    parent: Option<u32>,
 }
 
 /// Standard input, and standard output.
@@ -51,8 +54,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     );
     let file = options.file.display();
     let is_piped = options.file.as_os_str() == PIPE;
-    if is_piped {
-        platform::end_with_parent();
+    // Asked for before this program began; but the kernel forgets where the file of an executable has capabilities.
+    if options
+        .parent
+        .is_some_and(|parent| !platform::end_with_parent(parent))
+    {
+        bail!("the process that wants the result has ended");
     }
     let wasm = if is_piped {
         read_piped()

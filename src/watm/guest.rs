@@ -169,6 +169,17 @@ impl Guest {
         words.map(Failure::Declined)
     }
 
+    /// How the connection that the guest made ended, if the far end or the network cut it.
+    pub(super) fn dial_broke(&self) -> Option<Failure> {
+        match self.streams[self.dialled_at?].broken()? {
+            Errno::ECONNRESET | Errno::ECONNABORTED | Errno::EPIPE => Some(Failure::Refused),
+            Errno::EHOSTUNREACH => Some(Failure::HostUnreachable),
+            Errno::ENETUNREACH => Some(Failure::NetworkUnreachable),
+            Errno::ETIMEDOUT => Some(Failure::DialTimeout),
+            _ => None,
+        }
+    }
+
     /// Bytes that have passed, both ways.
     pub(super) fn moved(&self) -> u64 {
         let moved = |stream: &Stream| stream.received() + stream.sent();

@@ -290,11 +290,12 @@ impl Session {
         self.program.abi.role(role).ok_or_else(no_such)
     }
 
-    /// Why the guest did not play its role. What the host knows about a failed dial says more than the guest's errno.
+    /// Why the guest did not play its role. What the host knows about the network says more than the guest's errno.
     fn refused(&mut self, result: i32) -> Failure {
         let abi = self.program.abi;
         let guest = self.store.data_mut();
-        let told = guest.failure.take().or_else(|| guest.reason());
+        let told = guest.failure.take().or_else(|| guest.dial_broke());
+        let told = told.or_else(|| guest.reason());
         let (has_accepted, has_dialled) = (guest.accepted_at.is_some(), guest.dialled_at.is_some());
         told.unwrap_or_else(|| match Errno::of_result(result) {
             Err(Errno::EPERM) => Failure::NoRole,

@@ -12,6 +12,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test says what broke by breaking")]
 
+mod compiling;
 mod configuring;
 mod dialling;
 mod ext_orport;

@@ -3,17 +3,23 @@
 //! With `--check` the committed table is compared with what was seen: one run proves that the expectation files and the
 //! table are true.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use anyhow::Context as _;
 use clap::Args;
+use tokio::task::JoinSet;
 
 use super::run::{Jobs, found};
 use super::tested::{SubjectArgs, tested};
 use super::{Stop, check_folder};
 use crate::expectations::Expectations;
-use crate::ledger;
-use crate::report::{self, Judgement, matrix, plain};
+use crate::instruments::leftovers;
+use crate::ledger::{self, Entry};
+use crate::report::progress::Progress;
+use crate::report::{self, Findings, Judgement, Tested, matrix, plain};
+use crate::runner::Places;
 
 /// `results`' part of the command line.
 #[derive(Args, Debug)]
@@ -51,12 +57,10 @@ pub(super) async fn results(args: ResultsArgs) -> Result<u8, Stop> {
             .map_err(Stop::usage)?;
         all.push((expectations, tested));
     }
-    let mut runs = Vec::new();
-    for (expectations, tested) in all {
-        report::note(&format!("\n{}\n", tested.name));
-        let run = found(tested, &expectations, &entries, args.jobs, true).await;
-        report::print(&format!("{}\n", plain::report(&run))).map_err(Stop::suite)?;
-        runs.push(run);
+    let progress = Progress::new(entries.len(), all.len());
+    let runs = side_by_side(all, &entries, Places::new(args.jobs.jobs), progress).await;
+    for run in &runs {
+        report::print(&format!("{}\n", plain::report(run))).map_err(Stop::suite)?;
     }
     let code = match runs.iter().map(report::Findings::exit_code) {
         mut codes if codes.clone().any(|code| code == 1) => codes.find(|code| *code == 1),
@@ -92,6 +96,39 @@ pub(super) async fn results(args: ResultsArgs) -> Result<u8, Stop> {
             Ok(1)
         }
     }
+}
+
+/// One run after the other, but for the waits at their ends. Gives them in the order of the columns.
+async fn side_by_side(
+    all: Vec<(Expectations, Tested)>,
+    entries: &[Entry],
+    places: Places,
+    progress: Progress,
+) -> Vec<Findings> {
+    let shared = Rc::new((entries.to_vec(), places, RefCell::new(progress)));
+    let mut running = JoinSet::new();
+    for (column, (expectations, tested)) in all.into_iter().enumerate() {
+        let shared = shared.clone();
+        running.spawn_local(async move {
+            let (entries, places, progress) = &*shared;
+            let turn = places.turn().await;
+            let run = found(tested, &expectations, entries, turn, progress).await;
+            (column, run)
+        });
+    }
+    let mut runs = running.join_all().await;
+    runs.sort_by_key(|(column, _)| *column);
+    if let Some((_, _, progress)) = Rc::into_inner(shared) {
+        progress.into_inner().end();
+    }
+    let mut runs: Vec<Findings> = runs.into_iter().map(|(_, run)| run).collect();
+    // With every case closed, whatever is still there threw its marker away, and may be anybody's.
+    let left_behind = leftovers::sweep_all().await;
+    for run in &mut runs {
+        run.strict = true;
+        run.left_behind.clone_from(&left_behind);
+    }
+    runs
 }
 
 /// The command line that writes the table.

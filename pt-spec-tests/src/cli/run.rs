@@ -1,5 +1,6 @@
 //! `run`: one executable, some or all cases, and every form of report that was asked for.
 
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use crate::instruments::leftovers;
 use crate::ledger::{self, Entry};
 use crate::report::progress::Progress;
 use crate::report::{self, Finding, Findings, Tested, json, junit, plain};
-use crate::runner::{self, Event};
+use crate::runner::{self, Event, Places, Turn};
 
 /// `run`'s part of the command line.
 #[derive(Args, Debug)]
@@ -47,7 +48,7 @@ pub(super) struct RunArgs {
 pub(super) struct Jobs {
     /// Cases that run side by side; nearly all their time is waiting
     #[arg(long, value_name = "N", default_value_t = runner::JOBS)]
-    jobs: NonZeroUsize,
+    pub(super) jobs: NonZeroUsize,
 }
 
 /// Runs and reports; gives the exit code.
@@ -63,7 +64,13 @@ pub(super) async fn run(args: RunArgs) -> Result<u8, Stop> {
     let tested = tested(&args.subject, &expectations.subject)
         .await
         .map_err(Stop::usage)?;
-    let run = found(tested, &expectations, &entries, args.jobs, args.strict).await;
+    let progress = RefCell::new(Progress::new(entries.len(), 1));
+    let turn = Places::new(args.jobs.jobs).turn().await;
+    let mut run = found(tested, &expectations, &entries, turn, &progress).await;
+    progress.into_inner().end();
+    run.strict = args.strict;
+    // With every case closed, whatever is still there threw its marker away.
+    run.left_behind = leftovers::sweep_all().await;
     if args.json {
         report::note(&plain::report(&run));
         report::print(&json::document(&run)).map_err(Stop::suite)?;
@@ -85,35 +92,33 @@ pub(super) async fn run(args: RunArgs) -> Result<u8, Stop> {
     Ok(run.exit_code())
 }
 
-/// Runs the entries on one executable, with progress on stderr.
+/// Runs the entries on one executable, with progress on stderr. What it leaves behind is still to be looked for, when no
+/// run goes on.
 pub(super) async fn found(
     tested: Tested,
     expectations: &Expectations,
     entries: &[Entry],
-    Jobs { jobs }: Jobs,
-    strict: bool,
+    turn: Turn,
+    progress: &RefCell<Progress>,
 ) -> Findings {
     let began = SystemTime::now();
     let since = Instant::now();
     let subject = Rc::new(tested.subject.clone());
-    let mut progress = Progress::new(entries.len());
+    let name = &tested.name;
     let mut findings: Vec<Finding> = Vec::with_capacity(entries.len());
-    runner::run(subject, entries, jobs, |event| match event {
-        Event::Started(entry) => progress.started(entry),
+    runner::run(subject, entries, turn, |event| match event {
+        Event::Started(entry) => progress.borrow_mut().started(name, entry),
         Event::Tick => {
             leftovers::reap();
-            progress.tick();
+            progress.borrow_mut().tick();
         }
         Event::Finished(observed) => {
             let finding = expectations.judge(*observed);
-            progress.finished(&finding);
+            progress.borrow_mut().finished(name, &finding);
             findings.push(finding);
         }
     })
     .await;
-    progress.end();
-    // With every case closed, whatever is still there threw its marker away.
-    let left_behind = leftovers::sweep_all().await;
     let place = |finding: &Finding| {
         entries
             .iter()
@@ -124,8 +129,8 @@ pub(super) async fn found(
         tested,
         began,
         took: since.elapsed(),
-        strict,
+        strict: false,
         findings,
-        left_behind,
+        left_behind: Vec::new(),
     }
 }

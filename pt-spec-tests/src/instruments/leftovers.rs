@@ -4,9 +4,10 @@
 //! own child; a variable in its environment tells which case it belongs to. Both are Linux's; elsewhere only process
 //! groups are ended. Bounded: a fork bomb is hunted for `ROUNDS` rounds.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
@@ -61,8 +62,17 @@ pub async fn sweep(marker: &str, scratch: &Path, known: &[u32]) -> Vec<String> {
 }
 
 /// Reaps what was adopted and has ended, so that an executable that forks on and on does not use up the machine's
-/// process numbers. To be called now and then: what ended since the last call may still be waited for by name.
+/// process numbers. To be called now and then: what ended since the last look may still be waited for by name.
 pub fn reap() {
+    // Several may call.
+    let now = Instant::now();
+    if LOOKED
+        .get()
+        .is_some_and(|before| now.duration_since(before) < BETWEEN)
+    {
+        return;
+    }
+    LOOKED.set(Some(now));
     let own = std::process::id();
     let ended: BTreeSet<u32> = processes()
         .into_iter()
@@ -76,14 +86,26 @@ pub fn reap() {
     }
 }
 
-/// Keeps the exit status of an adopted process for whoever asks for it later.
+/// Keeps the exit status of a process, adopted or not, for whoever asks for it later.
 pub(super) fn keep_status(pid: u32) {
     if let Some(pid) = raw(pid) {
         AWAITED.with_borrow_mut(|awaited| awaited.insert(pid.as_raw_nonzero().get()));
     }
 }
 
+/// Nobody asks for it any more.
+pub(super) fn forget_status(pid: u32) {
+    if let Some(pid) = raw(pid) {
+        AWAITED.with_borrow_mut(|awaited| awaited.remove(&pid.as_raw_nonzero().get()));
+    }
+}
+
+/// The least time from one look at what has ended to the next.
+const BETWEEN: Duration = Duration::from_millis(400);
+
 thread_local! {
+    /// When that was looked at last.
+    static LOOKED: Cell<Option<Instant>> = const { Cell::new(None) };
     /// Ended children that nobody had waited for at the last look.
     static ENDED: RefCell<BTreeSet<u32>> = const { RefCell::new(BTreeSet::new()) };
     /// Those whose status a case will ask for.
@@ -132,7 +154,7 @@ async fn hunt(prey: impl Fn() -> Vec<u32>, known: &[u32]) -> Vec<String> {
         if none && dying.is_empty() {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     if told.len() > MOST_TOLD {
         let more = told.len() - MOST_TOLD;
@@ -142,10 +164,11 @@ async fn hunt(prey: impl Fn() -> Vec<u32>, known: &[u32]) -> Vec<String> {
     told
 }
 
-/// Its command; none for one that has ended and was not reaped, which is no work of the executable's.
+/// Its command; none for one that has ended and was not reaped, or was killed and did not come to run since: that is no
+/// work of the executable's.
 fn describe(pid: u32) -> Option<String> {
     let command = std::fs::read(entry(pid, "cmdline")).ok()?;
-    if command.is_empty() {
+    if command.is_empty() || is_killed(pid) {
         return None;
     }
     let words: Vec<_> = command
@@ -153,6 +176,20 @@ fn describe(pid: u32) -> Option<String> {
         .map(String::from_utf8_lossy)
         .collect();
     Some(format!("process {pid}: {}", words.join(" ").trim_end()))
+}
+
+/// Whether SIGKILL waits for a process: what an executable takes along when it ends needs a processor to end on.
+fn is_killed(pid: u32) -> bool {
+    const KILL: u64 = 1 << 8;
+    let status = std::fs::read_to_string(entry(pid, "status")).unwrap_or_default();
+    status.lines().any(|line| {
+        let pending = line
+            .strip_prefix("SigPnd:")
+            .or_else(|| line.strip_prefix("ShdPnd:"));
+        pending
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .is_some_and(|mask| mask & KILL != 0)
+    })
 }
 
 fn descendants(root: u32) -> Vec<u32> {

@@ -194,11 +194,11 @@ impl Launch {
             let found = found.ok_or_else(|| {
                 Failure::Deviation("it ended as soon as it was started".to_owned())
             })?;
-            leftovers::keep_status(found);
             found
         } else {
             spawned
         };
+        leftovers::keep_status(pid);
         Ok(Pt::new(child, pid, stdin, unread, record))
     }
 

@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::{Instant, timeout};
 
+use super::leftovers;
 use super::negotiation::Negotiation;
 use super::output::Output;
 use super::wire::{SOON, eventually};
@@ -233,6 +234,7 @@ impl Drop for Pt {
         if let Some(group) = self.child.id().and_then(pid) {
             let _ = kill_process_group(group, Signal::KILL);
         }
+        leftovers::forget_status(self.pid);
     }
 }
 

@@ -22,6 +22,20 @@ impl Trace {
     /// Puts strace around a launch; `calls` is its choice of system calls (`connect,sendto`, `%file`). The process id of
     /// what is started then is strace's.
     pub fn around(bench: &Bench, launch: Launch, calls: &str) -> Verdict<(Trace, Launch)> {
+        Trace::with(bench, launch, calls, &[])
+    }
+
+    /// The same, and every descriptor is told with what is behind it: `1<pipe:[4711]>`.
+    pub fn naming_files(bench: &Bench, launch: Launch, calls: &str) -> Verdict<(Trace, Launch)> {
+        Trace::with(bench, launch, calls, &["-y"])
+    }
+
+    fn with(
+        bench: &Bench,
+        launch: Launch,
+        calls: &str,
+        options: &[&str],
+    ) -> Verdict<(Trace, Launch)> {
         let file = bench.fresh_path("trace");
         let strace = find("strace").ok_or_else(|| {
             Failure::Instrument(
@@ -29,6 +43,7 @@ impl Trace {
             )
         })?;
         let mut words: Vec<OsString> = vec![strace.into()];
+        words.extend(options.iter().map(OsString::from));
         words.extend(["-f", "-q", "-s", "4096", "-e"].map(OsString::from));
         words.push(format!("trace={calls}").into());
         words.push("-o".into());

@@ -13,21 +13,23 @@ use crate::ledger::Entry;
 /// makes people wonder whether it hangs.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// The progress of one run.
+/// The progress of one run, or of several that share it.
 pub struct Progress {
     bar: Option<ProgressBar>,
-    running: Vec<(Entry, Instant)>,
+    /// Whether it has to be said whose case a line is about.
+    names: bool,
+    running: Vec<(String, Entry, Instant)>,
     heard: Instant,
 }
 
 impl Progress {
-    /// For a run of so many cases; a bar if stderr is a terminal.
-    pub fn new(cases: usize) -> Progress {
+    /// For so many runs of so many cases each; a bar if stderr is a terminal.
+    pub fn new(cases: usize, runs: usize) -> Progress {
         // A terminal that cannot move its cursor is read like a log.
         let moves = std::env::var_os("TERM").is_some_and(|kind| kind != "dumb");
         let bar = (moves && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(
-                u64::try_from(cases).ok(),
+                u64::try_from(cases * runs).ok(),
                 ProgressDrawTarget::stderr_with_hz(4),
             );
             let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {elapsed} {wide_msg}");
@@ -36,24 +38,27 @@ impl Progress {
         });
         Progress {
             bar,
+            names: runs > 1,
             running: Vec::new(),
             heard: Instant::now(),
         }
     }
 
-    /// A case begins.
-    pub fn started(&mut self, entry: Entry) {
-        self.running.push((entry, Instant::now()));
+    /// A case begins, on the executable of that name.
+    pub fn started(&mut self, whose: &str, entry: Entry) {
+        self.running.push((whose.to_owned(), entry, Instant::now()));
     }
 
     /// A case is over.
-    pub fn finished(&mut self, finding: &Finding) {
+    pub fn finished(&mut self, whose: &str, finding: &Finding) {
         let id = finding.entry.case.id;
-        self.running.retain(|(entry, _)| entry.case.id != id);
+        self.running
+            .retain(|(name, entry, _)| name != whose || entry.case.id != id);
+        let whose = if self.names { whose } else { "" };
         self.heard = Instant::now();
         match &self.bar {
             None => {
-                if let Some(line) = line(finding) {
+                if let Some(line) = line(whose, finding) {
                     note(&line);
                 }
             }
@@ -61,7 +66,7 @@ impl Progress {
                 bar.inc(1);
                 let loud = [Judgement::Deviation, Judgement::Stale, Judgement::Error];
                 if loud.contains(&finding.judgement)
-                    && let Some(line) = line(finding)
+                    && let Some(line) = line(whose, finding)
                 {
                     bar.suspend(|| note(&line));
                 }
@@ -74,21 +79,13 @@ impl Progress {
         match &self.bar {
             Some(bar) => {
                 // In order of their start: the first has run longest.
-                let slowest = self.running.first().map(|(entry, since)| {
-                    format!("{} ({} s)", entry.case.id, since.elapsed().as_secs())
-                });
+                let slowest = self.running.first().map(case_and_seconds);
                 bar.set_message(slowest.unwrap_or_default());
                 bar.tick();
             }
             None if self.heard.elapsed() >= QUIET && !self.running.is_empty() => {
                 self.heard = Instant::now();
-                let names: Vec<String> = self
-                    .running
-                    .iter()
-                    .map(|(entry, since)| {
-                        format!("{} ({} s)", entry.case.id, since.elapsed().as_secs())
-                    })
-                    .collect();
+                let names: Vec<String> = self.running.iter().map(case_and_seconds).collect();
                 note(&format!("still running: {}\n", names.join(", ")));
             }
             None => {}
@@ -103,15 +100,21 @@ impl Progress {
     }
 }
 
-/// The line of a log: verdict, id, seconds. What is never run has none.
-fn line(finding: &Finding) -> Option<String> {
+fn case_and_seconds((_, entry, since): &(String, Entry, Instant)) -> String {
+    format!("{} ({} s)", entry.case.id, since.elapsed().as_secs())
+}
+
+/// The line of a log: verdict, id, seconds, and whose it is if that is a question. What is never run has none.
+fn line(whose: &str, finding: &Finding) -> Option<String> {
     let never_run = [Judgement::Interface3, Judgement::Outside];
-    (!never_run.contains(&finding.judgement)).then(|| {
-        format!(
-            "{}  {}  {:.2} s\n",
-            finding.judgement.word(),
-            finding.entry.case.id,
-            finding.took.as_secs_f64()
-        )
-    })
+    if never_run.contains(&finding.judgement) {
+        return None;
+    }
+    let gap = if whose.is_empty() { "" } else { "  " };
+    Some(format!(
+        "{}  {}  {:.2} s{gap}{whose}\n",
+        finding.judgement.word(),
+        finding.entry.case.id,
+        finding.took.as_secs_f64()
+    ))
 }

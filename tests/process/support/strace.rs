@@ -17,6 +17,13 @@ pub(crate) struct Traced {
 impl Traced {
     /// Starts `launch` with strace following its threads and children; `options` choose what is looked at.
     pub(crate) async fn ready(launch: Launch, options: &[&str]) -> Self {
+        let traced = Traced::start(launch, options);
+        traced.pt.done().await;
+        traced
+    }
+
+    /// The same, without waiting for it.
+    pub(crate) fn start(launch: Launch, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("trace");
         let mut words: Vec<PathBuf> = vec![peers::find("strace", "strace")];
@@ -24,7 +31,7 @@ impl Traced {
         words.push(file);
         words.extend(options.iter().map(PathBuf::from));
         words.push("--".into());
-        let pt = launch.through(&words).ready().await;
+        let pt = launch.through(&words).start();
         Traced { pt, folder }
     }
 

@@ -275,7 +275,7 @@ async fn busy_client(bench: &Bench) -> Verdict<Said> {
 async fn one_write_a_line(bench: &Bench) -> Verdict {
     let mut seen = 0;
     for launch in sides(bench) {
-        let (trace, launch) = Trace::around(bench, launch, "write,writev")?;
+        let (trace, launch) = Trace::naming_files(bench, launch, "write,writev")?;
         let ready = launch.ready().await?;
         if ready.method.protocol.is_empty() {
             mischief::strangers(door(&ready.pt, &ready.method)?, None).await?;
@@ -300,24 +300,26 @@ async fn one_write_a_line(bench: &Bench) -> Verdict {
 
 /// The writes to stdout, and whether each ends in a line feed; without those that are too long for strace to show.
 ///
-/// stdout is descriptor 1, or another that a process made of it: the one on which `VERSION` is written.
+/// stdout is whatever `VERSION` is written to, by whichever descriptor and whichever process; another process may have
+/// another stdout.
 fn judged(calls: &[String]) -> Vec<(bool, &str)> {
     let writes = calls.iter().filter_map(|call| {
         let arguments = call
             .strip_prefix("write(")
             .or_else(|| call.strip_prefix("writev("))?;
         let (descriptor, rest) = arguments.split_once(", ")?;
+        let (_, file) = descriptor.split_once('<')?;
         let (data, _) = rest.rsplit_once('"')?;
-        Some((descriptor, data, call.as_str()))
+        Some((file, data, call.as_str()))
     });
     let writes: Vec<_> = writes.collect();
-    let first = writes
+    let stdout = writes
         .iter()
-        .find(|(_, data, _)| data.contains("\"VERSION "));
-    let stdout = first.map_or("1", |(descriptor, ..)| *descriptor);
-    let shown = writes.iter().filter(|(descriptor, _, call)| {
-        [stdout, "1"].contains(descriptor) && !call.contains("\"...")
-    });
+        .find(|(_, data, _)| data.contains("\"VERSION "))
+        .map(|(file, ..)| *file);
+    let shown = writes
+        .iter()
+        .filter(|(file, _, call)| stdout == Some(*file) && !call.contains("\"..."));
     shown
         .map(|(_, data, call)| (data.ends_with("\\n"), *call))
         .collect()
@@ -399,12 +401,13 @@ mod tests {
     #[test]
     fn writes_are_judged_by_their_end() {
         let calls = [
-            r#"write(2, "hello", 5) = 5"#,
-            r#"write(11, "VERSION 1\n", 10) = 10"#,
-            r#"write(11, "VERSION 1", 9) = 9"#,
-            r#"write(11, "LOG x"..., 9000) = 9000"#,
-            r#"writev(11, [{iov_base="A 1", iov_len=3}, {iov_base="\n", iov_len=1}], 2) = 4"#,
-            r#"write(1, "A 1\n", 4 <unfinished ...>"#,
+            r#"write(2<pipe:[6]>, "hello", 5) = 5"#,
+            r#"write(11<pipe:[5]>, "VERSION 1\n", 10) = 10"#,
+            r#"write(11<pipe:[5]>, "VERSION 1", 9) = 9"#,
+            r#"write(11<pipe:[5]>, "LOG x"..., 9000) = 9000"#,
+            r#"writev(11<pipe:[5]>, [{iov_base="A 1", iov_len=3}, {iov_base="\n", iov_len=1}], 2) = 4"#,
+            r#"write(1<pipe:[5]>, "A 1\n", 4 <unfinished ...>"#,
+            r#"write(1<pipe:[7]>, "of a child's own", 16) = 16"#,
         ];
         let calls = calls.map(str::to_owned);
         let judged: Vec<bool> = judged(&calls).into_iter().map(|(whole, _)| whole).collect();

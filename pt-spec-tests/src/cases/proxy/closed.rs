@@ -34,6 +34,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         id: "pt-4/failing-proxy",
         line: 41,
+        limit: Duration::from_secs(90),
         requirement: "Where the proxy refuses, hangs up, talks nonsense or never answers no connection is made without it.",
         reference: "pt-spec 3.2.2 (the proxy MUST be used) and 4 (fail closed)",
         check: run!(failing_proxy),
