@@ -183,6 +183,7 @@ impl Opener {
             let window = &mut buffer[before..end];
             let whole = self.link.secret_box.open(number, window, at - before);
             if whole.is_err() || expected.is_invalid || expected.length < TAG + HEADER {
+                buffer[before..out].copy_from_slice(&saved);
                 return opened(out, at, true, len);
             }
             self.link.count();
