@@ -28,6 +28,8 @@ pub(crate) trait Accumulator: Zeroize {
     fn block(&mut self, block: &[u8; BLOCK], top: u8);
     /// The value, below 2p: 64, 64 and 3 bits, lowest first.
     fn value(&self) -> [u64; 3];
+    /// Makes the compiler compute this before what is pinned later.
+    fn pin(&self) {}
 }
 
 /// One message's tag in the making; wiped when it is dropped.
@@ -52,19 +54,18 @@ impl<A: Accumulator> Poly1305<A> {
         self.sum.block(block, 1);
     }
 
-    /// Takes two whole blocks.
+    /// Takes a whole block where this stands, between other work.
     #[inline(always)]
-    pub(crate) fn pair(&mut self, pair: &[u8; 2 * BLOCK]) {
-        let (blocks, _) = pair.as_chunks();
-        self.block(&blocks[0]);
-        self.block(&blocks[1]);
+    pub(crate) fn block_here(&mut self, block: &[u8; BLOCK]) {
+        self.block(block);
+        self.sum.pin();
     }
 
     /// Takes what is left, less than a block, and gives the tag.
     pub(crate) fn finish(mut self, rest: &[u8]) -> [u8; TAG] {
         if !rest.is_empty() {
             let mut block = [0; BLOCK];
-            block[..rest.len()].copy_from_slice(rest);
+            copy(&mut block, rest);
             block[rest.len()] = 1;
             self.sum.block(&block, 0);
         }
@@ -76,6 +77,27 @@ impl<A: Accumulator> Poly1305<A> {
         let h = h.wrapping_add(u128::from(5 * k));
         let pad = u128::from(self.pad[1]) << 64 | u128::from(self.pad[0]);
         h.wrapping_add(pad).to_le_bytes()
+    }
+}
+
+/// Copies what is shorter than 16 bytes, without the call that a copy of any length is in WebAssembly.
+#[inline(always)]
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    let mut at = 0;
+    if from.len() & 8 != 0 {
+        to[..8].copy_from_slice(&from[..8]);
+        at = 8;
+    }
+    if from.len() & 4 != 0 {
+        to[at..at + 4].copy_from_slice(&from[at..at + 4]);
+        at += 4;
+    }
+    if from.len() & 2 != 0 {
+        to[at..at + 2].copy_from_slice(&from[at..at + 2]);
+        at += 2;
+    }
+    if from.len() & 1 != 0 {
+        to[at] = from[at];
     }
 }
 

@@ -14,8 +14,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub(crate) const GROUP: usize = 256;
 /// The same in vectors of 16 bytes.
 pub(crate) const VECTORS: usize = GROUP / 16;
-/// How often a group leaves room for other work: once per double round.
-pub(crate) const DOUBLE_ROUNDS: usize = 10;
+/// How often a group leaves room for other work: once per round.
+pub(crate) const ROUNDS: usize = 20;
 
 /// "expand 32-byte k", the constant on the diagonal.
 const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
@@ -35,8 +35,9 @@ impl Key {
     pub(crate) fn subkey(&self, nonce_prefix: &[u8; 16]) -> Key {
         let (words, _) = nonce_prefix.as_chunks();
         let mut x = self.state(core::array::from_fn(|i| u32::from_le_bytes(words[i])));
-        for _ in 0..DOUBLE_ROUNDS {
-            double_round(&mut x);
+        for _ in 0..ROUNDS / 2 {
+            column_round(&mut x);
+            row_round(&mut x);
         }
         let subkey = Key([x[0], x[5], x[10], x[15], x[6], x[7], x[8], x[9]]);
         x.zeroize();
@@ -53,39 +54,56 @@ impl Key {
     }
 }
 
-/// The keystream of one nonce, from its first block on. It ends, by a panic, after 2^32 blocks.
-pub(crate) struct Stream<'a> {
-    key: &'a Key,
-    nonce: [u32; 2],
+/// The keystream of a nonce, from its first block on. It ends, by a panic, after 2^32 blocks.
+pub(crate) struct Stream {
+    /// Where the next four blocks begin.
+    start: [U32x4; 16],
     block: u32,
 }
 
-impl<'a> Stream<'a> {
+impl Stream {
     /// The stream of a nonce of eight bytes.
-    pub(crate) fn new(key: &'a Key, nonce: [u8; 8]) -> Stream<'a> {
-        let (words, _) = nonce.as_chunks();
-        Stream {
-            key,
-            nonce: [u32::from_le_bytes(words[0]), u32::from_le_bytes(words[1])],
+    #[inline(always)]
+    pub(crate) fn new(key: &Key, nonce: [u8; 8]) -> Stream {
+        let mut stream = Stream {
+            start: key.state([0; 4]).map(U32x4::splat),
             block: 0,
-        }
+        };
+        stream.restart(nonce);
+        stream
     }
 
-    /// The next four blocks, in the order of their bytes. `between` runs after each of the [`DOUBLE_ROUNDS`], which it is
-    /// told the number of: a place for scalar work, which costs next to nothing there.
+    /// Goes on with the stream of another nonce.
+    #[inline(always)]
+    pub(crate) fn restart(&mut self, nonce: [u8; 8]) {
+        let (words, _) = nonce.as_chunks();
+        self.start[6] = U32x4::splat(u32::from_le_bytes(words[0]));
+        self.start[7] = U32x4::splat(u32::from_le_bytes(words[1]));
+        self.start[8] = U32x4::new([0, 1, 2, 3]);
+        self.block = 0;
+    }
+
+    /// Leaves out four blocks, which the caller has.
+    #[inline(always)]
+    pub(crate) fn skip_group(&mut self) {
+        self.block = self.block.checked_add(4).expect("no frame is this long");
+        self.start[8] = self.start[8].add(U32x4::splat(4));
+    }
+
+    /// The next four blocks, in the order of their bytes. `between` runs after each of the [`ROUNDS`], which it is told the
+    /// number of: a place for scalar work, which costs next to nothing there.
     #[inline(always)]
     pub(crate) fn group(&mut self, mut between: impl FnMut(usize)) -> [U32x4; VECTORS] {
-        let [n0, n1] = self.nonce;
-        let state = self.key.state([n0, n1, self.block, 0]);
-        let mut start = state.map(U32x4::splat);
-        start[8] = start[8].add(U32x4::new([0, 1, 2, 3]));
-        self.block = self.block.checked_add(4).expect("no frame is this long");
+        let start = self.start;
+        self.skip_group();
         let mut x = start;
-        // Not unrolled: compilers of WebAssembly would put the work of all rounds first and the rounds behind it, farther
-        // apart than a processor looks ahead.
-        for i in 0..DOUBLE_ROUNDS {
-            double_round(&mut x);
-            between(i);
+        // Two turns: in each, all vectors are stored and loaded again; and ten double rounds at a stretch are much code.
+        for i in (0..ROUNDS).step_by(10) {
+            double_round(&mut x, i, &mut between);
+            double_round(&mut x, i + 2, &mut between);
+            double_round(&mut x, i + 4, &mut between);
+            double_round(&mut x, i + 6, &mut between);
+            double_round(&mut x, i + 8, &mut between);
         }
         for (word, start) in x.iter_mut().zip(start) {
             *word = word.add(start);
@@ -102,15 +120,29 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// A column round and a row round.
+/// A column round and a row round, the first with the number `i`, and what there is between rounds.
 #[inline(always)]
-fn double_round<W: Word>(x: &mut [W; 16]) {
-    for [a, b, c, d] in [[0, 4, 8, 12], [5, 9, 13, 1], [10, 14, 2, 6], [15, 3, 7, 11]] {
-        quarter_round(x, a, b, c, d);
-    }
-    for [a, b, c, d] in [[0, 1, 2, 3], [5, 6, 7, 4], [10, 11, 8, 9], [15, 12, 13, 14]] {
-        quarter_round(x, a, b, c, d);
-    }
+fn double_round(x: &mut [U32x4; 16], i: usize, between: &mut impl FnMut(usize)) {
+    column_round(x);
+    between(i);
+    row_round(x);
+    between(i + 1);
+}
+
+#[inline(always)]
+fn column_round<W: Word>(x: &mut [W; 16]) {
+    quarter_round(x, 0, 4, 8, 12);
+    quarter_round(x, 5, 9, 13, 1);
+    quarter_round(x, 10, 14, 2, 6);
+    quarter_round(x, 15, 3, 7, 11);
+}
+
+#[inline(always)]
+fn row_round<W: Word>(x: &mut [W; 16]) {
+    quarter_round(x, 0, 1, 2, 3);
+    quarter_round(x, 5, 6, 7, 4);
+    quarter_round(x, 10, 11, 8, 9);
+    quarter_round(x, 15, 12, 13, 14);
 }
 
 #[inline(always)]
@@ -119,6 +151,8 @@ fn quarter_round<W: Word>(x: &mut [W; 16], a: usize, b: usize, c: usize, d: usiz
     x[c] = x[c].xor(x[b].add(x[a]).rotate::<9>());
     x[d] = x[d].xor(x[c].add(x[b]).rotate::<13>());
     x[a] = x[a].xor(x[d].add(x[c]).rotate::<18>());
+    // One quarter after the other: in the order that Cranelift would find, more vectors are needed at a time than there are.
+    x[a].pin();
 }
 
 #[cfg(test)]

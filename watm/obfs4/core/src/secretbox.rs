@@ -3,21 +3,20 @@
 //!
 //! In: a key, the prefix, and per frame a counter and a window with the frame in it. Out: the same window with the frame
 //! sealed or opened, and moved towards the front on the way, so that one buffer serves for reading and writing. Goes
-//! wrong: a frame that is not the peer's is [`Forged`], which is known before a byte is written. How the work is laid
-//! out and why is in docs/design/obfs4-crypto.md.
+//! wrong: a frame that is not the peer's is [`Forged`], which is known when most of it is decrypted; that is wiped before
+//! anyone sees it. How the work is laid out and why is in docs/design/obfs4-crypto.md.
 
-use crate::poly1305::{self, Accumulator, BLOCK, Limbs, Poly1305};
-use crate::salsa20::{DOUBLE_ROUNDS, GROUP, Key, Stream, U32x4, VECTORS, Word};
+use crate::poly1305::{self, Accumulator, Limbs, Poly1305, copy};
+use crate::salsa20::{GROUP, Key, Stream, U32x4, VECTORS, Word};
 use core::ops::Range;
 use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes by which a box is longer than what is in it; they come first.
 pub const TAG: usize = poly1305::TAG;
 
 /// The first half block of keystream is the key of the MAC.
 const MAC_KEY: usize = 32;
-/// Groups of keystream after the first that are made while a MAC is checked: as many as the longest frame takes.
-const AHEAD: usize = 5;
 
 /// A box that was not sealed with this key and counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +25,10 @@ pub struct Forged;
 /// A key, ready for the frames of one direction; wiped when it is dropped.
 pub struct SecretBox {
     subkey: Key,
+    /// The first group of the next frame, made beside the end of the last frame's MAC.
+    ahead: Zeroizing<[[u8; 16]; VECTORS]>,
+    /// The counter of the frame it is for.
+    ahead_for: Option<u64>,
 }
 
 impl SecretBox {
@@ -33,6 +36,8 @@ impl SecretBox {
     pub fn new(key: &[u8; 32], nonce_prefix: &[u8; 16]) -> SecretBox {
         SecretBox {
             subkey: Key::new(key).subkey(nonce_prefix),
+            ahead: Zeroizing::new([[0; 16]; VECTORS]),
+            ahead_for: None,
         }
     }
 
@@ -42,7 +47,7 @@ impl SecretBox {
     /// # Panics
     /// If the window is shorter than `TAG + shift`.
     #[inline(never)]
-    pub fn seal(&self, counter: u64, window: &mut [u8], shift: usize) {
+    pub fn seal(&mut self, counter: u64, window: &mut [u8], shift: usize) {
         self.seal_with::<Limbs>(counter, window, shift);
     }
 
@@ -50,112 +55,133 @@ impl SecretBox {
     /// what was in it; the rest is unspecified.
     ///
     /// # Errors
-    /// [`Forged`], and then the window is as it was.
+    /// [`Forged`], and then the window is unspecified, and nothing of what was in the box is in it.
     ///
     /// # Panics
     /// If the window is shorter than `shift + TAG`.
     #[inline(never)]
-    pub fn open(&self, counter: u64, window: &mut [u8], shift: usize) -> Result<(), Forged> {
+    pub fn open(&mut self, counter: u64, window: &mut [u8], shift: usize) -> Result<(), Forged> {
         self.open_with::<Limbs>(counter, window, shift)
     }
 
     #[inline(always)]
-    fn seal_with<A: Accumulator>(&self, counter: u64, window: &mut [u8], shift: usize) {
+    fn seal_with<A: Accumulator>(&mut self, counter: u64, window: &mut [u8], shift: usize) {
         let mut plain = TAG + shift..window.len();
         assert!(
             plain.start <= plain.end,
             "a window holds a tag and the shift"
         );
-        let mut stream = Stream::new(&self.subkey, counter.to_be_bytes());
-        let mut group = stream.group(|_| {});
+        let (mut group, mut stream) = self.begin(counter);
         let mut mac = Poly1305::<A>::new(mac_key(&group));
-        let mut sealed = TAG..TAG;
+        let mut to = TAG;
         let mut skip = MAC_KEY;
-        loop {
+        let rest = loop {
             let length = plain.len().min(GROUP - skip);
-            let to = sealed.end;
-            mask(
-                window,
-                plain.start..plain.start + length,
-                to,
-                &mut group,
-                skip,
-            );
+            let part = plain.start..plain.start + length;
+            mask(window, part, to, &mut group, skip);
             plain.start += length;
-            sealed = to..to + length;
-            if plain.is_empty() {
-                break;
+            let sealed = to..to + length;
+            to = sealed.end;
+            let is_last = plain.is_empty();
+            if is_last {
+                stream.restart(counter.wrapping_add(1).to_be_bytes());
             }
-            skip = 0;
-            // While the next keystream is made, the MAC takes what was just written: whole blocks.
-            let (pairs, _) = window[sealed.clone()].as_chunks();
+            // While the next keystream is made, the MAC takes what was just written.
+            let (blocks, rest) = window[sealed].as_chunks();
             group = stream.group(|i| {
-                if let Some(pair) = pairs.get(i) {
-                    mac.pair(pair);
+                if let Some(block) = blocks.get(i) {
+                    mac.block_here(block);
                 }
             });
-        }
-        let tag = finish(mac, &window[sealed]);
+            if is_last {
+                break rest;
+            }
+            skip = 0;
+        };
+        let tag = mac.finish(rest);
         window[..TAG].copy_from_slice(&tag);
+        self.keep(counter.wrapping_add(1), &group);
     }
 
     #[inline(always)]
     fn open_with<A: Accumulator>(
-        &self,
+        &mut self,
         counter: u64,
         window: &mut [u8],
         shift: usize,
     ) -> Result<(), Forged> {
-        let sealed = shift + TAG..window.len();
+        let mut sealed = shift + TAG..window.len();
         assert!(
             sealed.start <= sealed.end,
             "a window holds the shift and a tag"
         );
-        let mut stream = Stream::new(&self.subkey, counter.to_be_bytes());
-        let mut first = stream.group(|_| {});
-        let mut mac = Poly1305::<A>::new(mac_key(&first));
-        // While the MAC goes over the box, the keystream is made that the plaintext will need.
-        let beyond_first = sealed.len().saturating_sub(GROUP - MAC_KEY);
-        let (mut pairs, rest) = window[sealed.clone()].as_chunks();
-        let mut ahead = [const { None }; AHEAD];
-        for (i, group) in ahead.iter_mut().enumerate() {
-            if i * GROUP >= beyond_first {
-                break;
-            }
-            let (now, later) = pairs.split_at(pairs.len().min(DOUBLE_ROUNDS));
-            pairs = later;
-            *group = Some(stream.group(|i| {
-                if let Some(pair) = now.get(i) {
-                    mac.pair(pair);
-                }
-            }));
-        }
-        for pair in pairs {
-            mac.pair(pair);
-        }
+        // Read now: what is opened is written over it.
         let (tags, _) = window[shift..sealed.start].as_chunks();
-        // As numbers: byte by byte costs sixteen calls.
-        let [wanted, found] = [finish(mac, rest), tags[0]].map(u128::from_le_bytes);
-        if !bool::from(wanted.ct_eq(&found)) {
-            return Err(Forged);
-        }
-
-        let (mut from, mut to) = (sealed.start, 0);
-        let mut write = |group: &mut [U32x4; VECTORS], skip| {
-            let length = (sealed.end - from).min(GROUP - skip);
-            mask(window, from..from + length, to, group, skip);
-            from += length;
+        let wanted = u128::from_le_bytes(tags[0]);
+        let (mut group, mut stream) = self.begin(counter);
+        let mut mac = Poly1305::<A>::new(mac_key(&group));
+        let mut to = 0;
+        let mut skip = MAC_KEY;
+        loop {
+            let length = sealed.len().min(GROUP - skip);
+            let part = sealed.start..sealed.start + length;
+            sealed.start += length;
+            let is_last = sealed.is_empty();
+            if is_last {
+                stream.restart(counter.wrapping_add(1).to_be_bytes());
+            }
+            // While the next keystream is made, the MAC takes what is opened after it.
+            let (blocks, rest) = window[part.clone()].as_chunks();
+            let next = stream.group(|i| {
+                if let Some(block) = blocks.get(i) {
+                    mac.block_here(block);
+                }
+            });
+            if is_last {
+                // As numbers: byte by byte costs sixteen calls.
+                let found = u128::from_le_bytes(mac.finish(rest));
+                if !bool::from(found.ct_eq(&wanted)) {
+                    window[..to].zeroize();
+                    return Err(Forged);
+                }
+                mask(window, part, to, &mut group, skip);
+                self.keep(counter.wrapping_add(1), &next);
+                return Ok(());
+            }
+            mask(window, part, to, &mut group, skip);
             to += length;
-            from < sealed.end
+            skip = 0;
+            group = next;
+        }
+    }
+
+    /// The first group of a frame's keystream, and the stream of the others.
+    #[inline(always)]
+    fn begin(&self, counter: u64) -> ([U32x4; VECTORS], Stream) {
+        let group = if self.ahead_for == Some(counter) {
+            self.ahead.each_ref().map(U32x4::read)
+        } else {
+            self.first(counter)
         };
-        let mut more = write(&mut first, MAC_KEY);
-        for group in ahead.iter_mut().flatten() {
-            more = write(group, 0);
+        let mut stream = Stream::new(&self.subkey, counter.to_be_bytes());
+        stream.skip_group();
+        (group, stream)
+    }
+
+    /// The first group where nothing was made ahead.
+    #[cold]
+    #[inline(never)]
+    fn first(&self, counter: u64) -> [U32x4; VECTORS] {
+        Stream::new(&self.subkey, counter.to_be_bytes()).group(|_| {})
+    }
+
+    /// Keeps the first group of a frame until it comes.
+    #[inline(always)]
+    fn keep(&mut self, counter: u64, group: &[U32x4; VECTORS]) {
+        for (vector, bytes) in group.iter().zip(self.ahead.iter_mut()) {
+            vector.write(bytes);
         }
-        while more {
-            more = write(&mut stream.group(|_| {}), 0);
-        }
-        Ok(())
+        self.ahead_for = Some(counter);
     }
 }
 
@@ -178,11 +204,12 @@ fn mask(
     let length = from.len();
     if length == GROUP {
         let bytes: &[u8; GROUP] = (&window[from]).try_into().expect("a group");
-        let (vectors, _) = bytes.as_chunks();
-        let masked: [_; VECTORS] = core::array::from_fn(|i| group[i].xor(U32x4::read(&vectors[i])));
+        let mut masked = *group;
+        for (vector, bytes) in masked.iter_mut().zip(bytes.as_chunks().0) {
+            *vector = vector.xor(U32x4::read(bytes));
+        }
         let bytes: &mut [u8; GROUP] = (&mut window[to..to + GROUP]).try_into().expect("a group");
-        let (vectors, _) = bytes.as_chunks_mut();
-        for (masked, bytes) in masked.into_iter().zip(vectors) {
+        for (masked, bytes) in masked.into_iter().zip(bytes.as_chunks_mut().0) {
             masked.write(bytes);
         }
         return;
@@ -205,36 +232,6 @@ fn mask(
     }
     let length = rest.len();
     copy(rest, &last[..length]);
-}
-
-/// Copies what is shorter than 16 bytes, without the call that a copy of any length is in WebAssembly.
-#[inline(always)]
-fn copy(to: &mut [u8], from: &[u8]) {
-    let mut at = 0;
-    if from.len() & 8 != 0 {
-        to[..8].copy_from_slice(&from[..8]);
-        at = 8;
-    }
-    if from.len() & 4 != 0 {
-        to[at..at + 4].copy_from_slice(&from[at..at + 4]);
-        at += 4;
-    }
-    if from.len() & 2 != 0 {
-        to[at..at + 2].copy_from_slice(&from[at..at + 2]);
-        at += 2;
-    }
-    if from.len() & 1 != 0 {
-        to[at] = from[at];
-    }
-}
-
-/// The tag over what is left.
-fn finish<A: Accumulator>(mut mac: Poly1305<A>, sealed: &[u8]) -> [u8; TAG] {
-    let (blocks, rest) = sealed.as_chunks::<BLOCK>();
-    for block in blocks {
-        mac.block(block);
-    }
-    mac.finish(rest)
 }
 
 #[cfg(test)]

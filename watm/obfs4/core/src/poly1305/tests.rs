@@ -8,8 +8,8 @@ fn ours<A: Accumulator>(key: &[u8; 32], message: &[u8]) -> [u8; 16] {
     let (words, _) = key.as_chunks();
     let mut mac = Poly1305::<A>::new(core::array::from_fn(|i| u64::from_le_bytes(words[i])));
     // Pairs and single blocks, as both have their users.
-    let (pairs, rest) = message.as_chunks();
-    pairs.iter().for_each(|pair| mac.pair(pair));
+    let (blocks, rest) = message.as_chunks();
+    blocks.iter().for_each(|block| mac.block_here(block));
     let (blocks, rest) = rest.as_chunks();
     blocks.iter().for_each(|block| mac.block(block));
     mac.finish(rest)

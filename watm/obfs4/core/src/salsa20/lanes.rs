@@ -11,6 +11,8 @@ pub(crate) trait Word: Copy {
     fn xor(self, other: Self) -> Self;
     /// A rotation to the left.
     fn rotate<const BITS: u32>(self) -> Self;
+    /// Makes the compiler compute this before what is pinned later.
+    fn pin(self) {}
 }
 
 impl Word for u32 {
@@ -110,6 +112,12 @@ mod vector {
                 u32x4_shl(self.0, BITS),
                 u32x4_shr(self.0, 32 - BITS),
             ))
+        }
+
+        // A store, which alone has a place of its own in what Cranelift makes of WebAssembly.
+        #[inline(always)]
+        fn pin(self) {
+            core::hint::black_box(self.0);
         }
     }
 }
