@@ -181,8 +181,8 @@ fn find(mark: &Half, bytes: &[u8]) -> Option<usize> {
     // Eight places at a time: where none has the mark's first byte, no byte of the difference is 0.
     let (words, rest) = bytes[..places].as_chunks::<8>();
     for (i, word) in words.iter().enumerate() {
-        let difference = u64::from_le_bytes(*word) ^ u64::from(mark[0]) * ONES;
-        let has_zero = difference.wrapping_sub(ONES) & !difference & ONES << 7 != 0;
+        let difference = u64::from_le_bytes(*word) ^ (u64::from(mark[0]) * ONES);
+        let has_zero = difference.wrapping_sub(ONES) & !difference & (ONES << 7) != 0;
         if has_zero && let Some(at) = (8 * i..8 * i + 8).find(is_at) {
             return Some(at);
         }

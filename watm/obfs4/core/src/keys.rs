@@ -114,8 +114,9 @@ impl SessionKey {
         &self.representative
     }
 
-    pub(crate) fn agree(&self, peer: &PublicKey) -> Zeroizing<[u8; 32]> {
-        x25519::x25519(&self.private, &peer.0)
+    /// The client's two products: of this key with each of two peers'. All zero, both of them, if one is.
+    pub(crate) fn agree_with(&self, peers: [&PublicKey; 2]) -> [Zeroizing<[u8; 32]>; 2] {
+        x25519::two(peers.map(|peer| (&self.private, &peer.0)))
     }
 }
 
@@ -148,8 +149,13 @@ impl IdentityKey {
         &self.private
     }
 
-    pub(crate) fn agree(&self, peer: &PublicKey) -> Zeroizing<[u8; 32]> {
-        x25519::x25519(&self.private, &peer.0)
+    /// The bridge's two products: of a session's key and of this one with the peer's. All zero, both of them, if one is.
+    pub(crate) fn agree_beside(
+        &self,
+        session: &SessionKey,
+        peer: &PublicKey,
+    ) -> [Zeroizing<[u8; 32]>; 2] {
+        x25519::two([&session.private, &self.private].map(|private| (private, &peer.0)))
     }
 }
 

@@ -60,7 +60,7 @@ pub fn client(
     identity: &PublicKey,
     node: &NodeId,
 ) -> Option<Secrets> {
-    let products = [session.agree(server), session.agree(identity)];
+    let products = session.agree_with([server, identity]);
     secrets(&products, session.public(), server, identity, node)
 }
 
@@ -71,7 +71,7 @@ pub fn server(
     identity: &IdentityKey,
     node: &NodeId,
 ) -> Option<Secrets> {
-    let products = [session.agree(client), identity.agree(client)];
+    let products = identity.agree_beside(session, client);
     secrets(&products, client, session.public(), identity.public(), node)
 }
 

@@ -9,7 +9,7 @@
 
 use crate::field::Element;
 use subtle::{Choice, ConditionallySelectable};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The u of the base point.
 pub(crate) const BASE: [u8; 32] = {
@@ -20,6 +20,26 @@ pub(crate) const BASE: [u8; 32] = {
 
 /// The product. `private` need not be clamped.
 pub(crate) fn x25519(private: &[u8; 32], u: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    let product = multiple(private, u);
+    Zeroizing::new(product.0.mul(product.1.inverse().1).to_bytes())
+}
+
+/// Two products, each of a private key and a point's u, with one inversion for both. If one of them is all zero, so is the
+/// other: an agreement that refuses either refuses both.
+pub(crate) fn two(pairs: [(&[u8; 32], &[u8; 32]); 2]) -> [Zeroizing<[u8; 32]>; 2] {
+    let [a, b] = pairs.map(|(private, u)| multiple(private, u));
+    let mut inverse = a.1.mul(b.1).inverse().1;
+    let products = [a.0.mul(b.1.mul(inverse)), b.0.mul(a.1.mul(inverse))];
+    inverse.zeroize();
+    products.map(|mut product| {
+        let bytes = Zeroizing::new(product.to_bytes());
+        product.zeroize();
+        bytes
+    })
+}
+
+#[inline(never)]
+fn multiple(private: &[u8; 32], u: &[u8; 32]) -> Fraction {
     let base = Element::from_bytes(u);
     // Two neighbouring multiples; the highest bit of a clamped key is bit 254.
     let mut low = Fraction(Element::ONE, Element::ZERO);
@@ -36,14 +56,11 @@ pub(crate) fn x25519(private: &[u8; 32], u: &[u8; 32]) -> Zeroizing<[u8; 32]> {
         step(&base, &mut low, &mut high);
     }
     // The lowest bit of a clamped key is 0: nothing is left to swap.
-    let product = low.0.mul(low.1.inverse().1).to_bytes();
-    low.zeroize();
-    high.zeroize();
-    Zeroizing::new(product)
+    low
 }
 
 /// A u as numerator and denominator.
-#[derive(Zeroize)]
+#[derive(Zeroize, ZeroizeOnDrop)]
 struct Fraction(Element, Element);
 
 impl Fraction {

@@ -11,6 +11,14 @@ proptest! {
         let expected = MontgomeryPoint(u).mul_clamped(private);
         prop_assert_eq!(*x25519(&private, &u), expected.to_bytes());
     }
+
+    #[test]
+    fn two_products_are_those_of_one_each(a: [u8; 32], u: [u8; 32], b: [u8; 32], v: [u8; 32]) {
+        prop_assert_eq!(two([(&a, &u), (&b, &v)]), [x25519(&a, &u), x25519(&b, &v)]);
+        for zero in [two([(&a, &u), (&b, &[0; 32])]), two([(&a, &[0; 32]), (&b, &v)])] {
+            prop_assert_eq!(zero.map(|product| *product), [[0; 32]; 2]);
+        }
+    }
 }
 
 #[test]
