@@ -1,0 +1,160 @@
+//! State files, options and bridge lines that somebody changed: refused, or read for good.
+
+use crate::cases::{Case, cases};
+use obfs4_core::arguments::ClientArguments;
+use obfs4_core::cert;
+use obfs4_core::fault::{Fault, LINE};
+use obfs4_core::identity::Identity;
+use obfs4_core::keys::NodeId;
+
+/// What JSON and the files' own words are made of.
+const WORDS: [&[u8]; 24] = [
+    b"{",
+    b"}",
+    b"\"",
+    b":",
+    b",",
+    b"[",
+    b"]",
+    b"\\",
+    b"\\u0041",
+    b"\\ud83d",
+    b"null",
+    b"true",
+    b"0",
+    b"-1",
+    b"2",
+    b"1e9",
+    b"\"node-id\"",
+    b"\"private-key\"",
+    b"\"drbg-seed\"",
+    b"\"iat-mode\"",
+    b"\"public-key\"",
+    b"\xff",
+    b"\xc3\xa9",
+    b"==",
+];
+
+fn hex(bytes: &[u8]) -> Vec<u8> {
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    digits.collect::<String>().into_bytes()
+}
+
+/// One line, of bounded length.
+fn is_sayable(fault: &Fault) -> bool {
+    let text = fault.text();
+    let text = text.as_bytes();
+    !text.is_empty() && text.len() <= LINE && text.iter().all(|byte| (b' '..=b'~').contains(byte))
+}
+
+type Parts = ([u8; 20], [u8; 32], [u8; 24], u8);
+
+fn parts(identity: &Identity) -> Parts {
+    (
+        *identity.node_id.as_bytes(),
+        *identity.key.private_bytes(),
+        *identity.drbg_seed.as_bytes(),
+        identity.iat_mode.number(),
+    )
+}
+
+/// What was taken is the same when it is written and read again.
+fn round(identity: &Identity) {
+    let text = identity.state().as_bytes().to_vec();
+    let again = Identity::read(&text)
+        .unwrap_or_else(|fault| panic!("{}", String::from_utf8_lossy(fault.text().as_bytes())));
+    assert_eq!(parts(&again), parts(identity));
+    let (node, key) = cert::decode(&identity.cert()).expect("its own cert");
+    assert_eq!(node.as_bytes(), identity.node_id.as_bytes());
+    assert_eq!(key.as_bytes(), identity.key.public().as_bytes());
+}
+
+fn fresh(case: &mut Case) -> Identity {
+    match Identity::establish(|_| None, None, case) {
+        Ok(identity) => identity,
+        Err(_) => panic!("there is nothing to be wrong"),
+    }
+}
+
+#[test]
+fn state_files_are_refused_or_kept() {
+    for mut case in cases() {
+        let identity = fresh(&mut case);
+        round(&identity);
+        let good = identity.state().as_bytes().to_vec();
+        for _ in 0..8 {
+            let mut text = good.clone();
+            case.mutate(&mut text, &WORDS);
+            match Identity::read(&text) {
+                Ok(read) => round(&read),
+                Err(fault) => assert!(is_sayable(&fault)),
+            }
+            match Identity::establish(|_| None, Some(&text), &mut case) {
+                Ok(read) => round(&read),
+                Err(fault) => assert!(is_sayable(&fault)),
+            }
+        }
+    }
+}
+
+#[test]
+fn options_are_refused_or_kept() {
+    for mut case in cases() {
+        let identity = fresh(&mut case);
+        let mut options = [
+            ("node-id", hex(identity.node_id.as_bytes())),
+            ("private-key", hex(identity.key.private_bytes())),
+            ("drbg-seed", hex(identity.drbg_seed.as_bytes())),
+            ("iat-mode", b"1".to_vec()),
+        ];
+        for number in 0..8 {
+            if number > 0 {
+                let at = case.below(options.len());
+                case.mutate(&mut options[at].1, &WORDS);
+            }
+            let missing = case.below(options.len() + 3);
+            let get = |name: &str| {
+                let at = options.iter().position(|(known, _)| *known == name)?;
+                (at != missing).then_some(options[at].1.as_slice())
+            };
+            match Identity::establish(get, None, &mut case) {
+                Ok(read) => round(&read),
+                Err(fault) => assert!(is_sayable(&fault)),
+            }
+        }
+    }
+}
+
+#[test]
+fn bridge_lines_are_refused_or_taken() {
+    for mut case in cases() {
+        let identity = fresh(&mut case);
+        let mut arguments = [
+            ("cert", identity.cert().to_vec()),
+            ("iat-mode", b"2".to_vec()),
+            ("node-id", hex(identity.node_id.as_bytes())),
+            ("public-key", hex(identity.key.public().as_bytes())),
+        ];
+        for number in 0..8 {
+            if number > 0 {
+                let at = case.below(arguments.len());
+                case.mutate(&mut arguments[at].1, &WORDS);
+            }
+            let missing = case.below(arguments.len() + 1);
+            let get = |name: &str| {
+                let at = arguments.iter().position(|(known, _)| *known == name)?;
+                (at != missing).then_some(arguments[at].1.as_slice())
+            };
+            match ClientArguments::parse(get) {
+                Ok(taken) => {
+                    let text = cert::encode(&taken.node_id, &taken.public_key);
+                    let (node, key) = cert::decode(&text).expect("its own cert");
+                    assert_eq!(NodeId::as_bytes(&node), taken.node_id.as_bytes());
+                    assert_eq!(key.as_bytes(), taken.public_key.as_bytes());
+                    assert!(taken.iat_mode.number() <= 2);
+                }
+                Err(fault) => assert!(is_sayable(&fault)),
+            }
+        }
+    }
+}
