@@ -2,7 +2,9 @@
 
 use crate::cases::{Case, cases};
 use crate::link::Reader;
-use obfs4_core::framing::{KEY, Kind, MAX_PAYLOAD, OVERHEAD, Opener, Sealer};
+use obfs4_core::drbg::{Drbg, Seed};
+use obfs4_core::framing::{HEADER, KEY, Kind, MAX_PAYLOAD, OVERHEAD, Opener, Sealer};
+use obfs4_core::secretbox::{SecretBox, TAG};
 
 /// Frames, with where each ends and what is in it.
 struct Stream {
@@ -80,5 +82,59 @@ fn a_stream_that_was_changed_ends_at_the_change() {
                 assert!(reader.is_broken || sent.len() - end < 2 + 1_446);
             }
         }
+    }
+}
+
+/// A peer that has the keys, and puts anything into its boxes.
+#[test]
+fn a_packet_that_lies_ends_the_stream() {
+    for mut case in cases() {
+        let key: [u8; KEY] = case.array();
+        let (secret, rest) = key.split_first_chunk().expect("longer than that");
+        let (prefix, seed) = rest.split_first_chunk().expect("longer than that");
+        let boxes = SecretBox::new(secret, prefix);
+        let mut masks = Drbg::new(&Seed::from_bytes(*seed.first_chunk().expect("the rest")));
+        let (mut sent, mut payload, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        let mut lies = false;
+        for counter in 1..2 + case.up_to(12) as u64 {
+            let n = case.up_to(HEADER + MAX_PAYLOAD);
+            let mut packet = case.bytes(n);
+            if n >= HEADER && !case.once_in(8) {
+                let length = case.up_to(n - HEADER) as u16;
+                packet[1..HEADER].copy_from_slice(&length.to_be_bytes());
+                packet[0] = case.below(3) as u8;
+            }
+            let mut window = [&[0; TAG][..], &packet].concat();
+            boxes.seal(counter, &mut window, 0);
+            let [high, low, ..] = masks.next_block();
+            let length = window.len() as u16 ^ u16::from_be_bytes([high, low]);
+            sent.extend(length.to_be_bytes());
+            sent.extend(window);
+            let length = packet
+                .get(1..HEADER)
+                .map(|it| usize::from(it[0]) << 8 | usize::from(it[1]));
+            match length {
+                _ if lies => {}
+                Some(length) if length <= n - HEADER => {
+                    let body = &packet[HEADER..HEADER + length];
+                    match packet[0] {
+                        0 => payload.extend(body),
+                        kind => others.push((kind, body.to_vec())),
+                    }
+                }
+                _ => lies = true,
+            }
+        }
+        let mut reader = Reader::new(Opener::new(&key));
+        let mut at = 0;
+        for cut in case.cuts(sent.len()) {
+            reader.take(&sent[at..cut], &mut case);
+            at = cut;
+            if reader.is_broken {
+                break;
+            }
+        }
+        assert!(reader.payload == payload && reader.others == others);
+        assert_eq!(reader.is_broken, lies);
     }
 }
