@@ -75,6 +75,8 @@ nightly: ## the long things: many more random cases, the whole benchmark, securi
 	@.ci/prerequisites.sh ci
 	watm/languages.sh
 	watm/selfcheck.sh
+	FUZZ_CASES=20000 PROPTEST_CASES=20000 $(CARGO) test --locked --manifest-path watm/Cargo.toml
+	FUZZ_FIRST=20000 FUZZ_CASES=20000 $(CARGO) test --locked --manifest-path watm/Cargo.toml -p obfs4-core --features wide --test fuzz
 	PROPTEST_CASES=20000 $(SEARCH) RUST_TEST_THREADS=4 $(CARGO) test --release --locked --workspace --no-fail-fast
 	$(CARGO) bench --locked --bench load
 	$(CARGO) bench --locked --bench alone
