@@ -6,6 +6,7 @@ use obfs4_core::cert;
 use obfs4_core::fault::{Fault, LINE};
 use obfs4_core::identity::Identity;
 use obfs4_core::keys::NodeId;
+use obfs4_core::prepared;
 
 /// What JSON and the files' own words are made of.
 const WORDS: [&[u8]; 24] = [
@@ -61,7 +62,8 @@ fn parts(identity: &Identity) -> Parts {
 /// What was taken is the same when it is written and read again.
 fn round(identity: &Identity) {
     let text = identity.state().as_bytes().to_vec();
-    let again = Identity::read(&text)
+    let again = prepared::read(&text, None, false)
+        .map(|(identity, _)| identity)
         .unwrap_or_else(|fault| panic!("{}", String::from_utf8_lossy(fault.text().as_bytes())));
     assert_eq!(parts(&again), parts(identity));
     let (node, key) = cert::decode(&identity.cert()).expect("its own cert");
@@ -85,7 +87,7 @@ fn state_files_are_refused_or_kept() {
         for _ in 0..8 {
             let mut text = good.clone();
             case.mutate(&mut text, &WORDS);
-            match Identity::read(&text) {
+            match prepared::read(&text, None, false).map(|(identity, _)| identity) {
                 Ok(read) => round(&read),
                 Err(fault) => assert!(is_sayable(&fault)),
             }

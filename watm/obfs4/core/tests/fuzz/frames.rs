@@ -92,7 +92,7 @@ fn a_packet_that_lies_ends_the_stream() {
         let key: [u8; KEY] = case.array();
         let (secret, rest) = key.split_first_chunk().expect("longer than that");
         let (prefix, seed) = rest.split_first_chunk().expect("longer than that");
-        let boxes = SecretBox::new(secret, prefix);
+        let mut boxes = SecretBox::new(secret, prefix);
         let mut masks = Drbg::new(&Seed::from_bytes(*seed.first_chunk().expect("the rest")));
         let (mut sent, mut payload, mut others) = (Vec::new(), Vec::new(), Vec::new());
         let mut lies = false;
