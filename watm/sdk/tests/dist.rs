@@ -11,8 +11,13 @@ const ENV: [&str; 3] = ["water_accept", "water_dial", "water_dial_fixed"];
 const ENV_V0: [&str; 4] = ["host_accept", "host_defer", "host_dial", "pull_config"];
 const PAGE: u32 = 64 << 10;
 
-/// What the executable embeds is small, and so is what a connection of it reserves.
-const MAX_BUILT_IN: usize = 16 << 10;
+/// What the executable embeds is small, and so is what a connection of it reserves: the module, and its bytes at most.
+const BUILT_IN: [(&str, usize); 4] = [
+    ("plain", 16 << 10),
+    ("reverse", 16 << 10),
+    ("obfs4", 224 << 10),
+    ("obfs4-wide", 224 << 10),
+];
 const MAX_PAGES: u32 = 12;
 
 fn dist() -> PathBuf {
@@ -151,14 +156,14 @@ fn every_guest_is_built_and_listed() {
         .collect();
     let tests = wanted.iter().map(|name| format!("test-guests/{name}.wasm"));
     let all: Vec<_> = tests
-        .chain(["plain.wasm".into(), "reverse.wasm".into()])
+        .chain(BUILT_IN.map(|(name, _)| format!("{name}.wasm")))
         .collect();
     assert_eq!(listed, all.iter().map(String::as_str).collect());
 }
 
 #[test]
 fn modules_import_nothing_but_the_abi() {
-    let mut paths: Vec<_> = ["plain", "reverse"].map(|name| dist().join(name)).into();
+    let mut paths: Vec<_> = BUILT_IN.map(|(name, _)| dist().join(name)).into();
     let tests = dist().join("test-guests");
     paths.extend(names(&tests, "wasm").iter().map(|name| tests.join(name)));
     for path in paths.iter().map(|path| path.with_extension("wasm")) {
@@ -189,8 +194,9 @@ fn modules_import_nothing_but_the_abi() {
 
 #[test]
 fn the_built_in_ones_are_small_reactors_with_both_roles() {
-    for name in ["plain.wasm", "reverse.wasm"] {
-        let (module, size) = read(&dist().join(name));
+    for (name, most) in BUILT_IN {
+        let (module, size) = read(&dist().join(name).with_extension("wasm"));
+        let has_set_up = name.starts_with("obfs4");
         let wanted = [
             "memory",
             "_initialize",
@@ -202,12 +208,17 @@ fn the_built_in_ones_are_small_reactors_with_both_roles() {
         ];
         assert!(exports(&module, &wanted), "{name}: {:?}", module.exports);
         assert_eq!(
+            module.exports.contains("ouzel_setup_v1"),
+            has_set_up,
+            "{name}"
+        );
+        assert_eq!(
             module.exports.len(),
-            wanted.len(),
+            wanted.len() + usize::from(has_set_up),
             "{name}: {:?}",
             module.exports
         );
-        assert!(size <= MAX_BUILT_IN, "{name} has {size} bytes");
+        assert!(size <= most, "{name} has {size} bytes");
         let bytes = module.pages * PAGE;
         assert!(
             module.pages <= MAX_PAGES,
