@@ -12,7 +12,7 @@ use crate::support::orport::OrPort;
 use crate::support::pt::Pt;
 use crate::support::socks::{self, Refusal};
 
-use super::ends::{LATE, PROGRAMS};
+use super::ends::{LATE, PROGRAMS, Program};
 use super::prober::{FLIGHT, Keys, hour_after, random};
 
 /// How long a client waits for an answer.
@@ -89,6 +89,31 @@ async fn a_client_turns_from_an_impostor_at_once() {
             assert!(matches!(refusal, Refusal::Reply(1..)), "{refusal:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_bridge_that_resets_the_connection_has_refused_it() {
+    let client = Program::Ouzel.client().start();
+    let (bridge, keys) = (OrPort::listen().await, nobody());
+    let resetting = async {
+        // With everything read, and with everything unread.
+        for reads in [true, false] {
+            let stream = if reads {
+                called(&bridge, &keys).await.0
+            } else {
+                bridge.accept().await
+            };
+            stream.set_zero_linger().unwrap();
+        }
+    };
+    let asking = async {
+        for _ in 0..2 {
+            let refusal = asked(&client, &bridge, &keys).await;
+            assert!(matches!(refusal, Refusal::Reply(5)), "{refusal:?}");
+        }
+    };
+    soon("both ends", async { tokio::join!(asking, resetting) }).await;
+    client.logs(&["obfs4", "refused the connection"]).await;
 }
 
 #[tokio::test]
