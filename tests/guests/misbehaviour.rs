@@ -39,7 +39,11 @@ pub(crate) async fn failures_of_the_handshake_are_named() {
         within("spin_dial", failure("spin_dial")).await,
         Failure::Stuck
     );
-    assert!(matches!(failure("refuse").await, Failure::Module(text) if text.contains("EPROTO")));
+    let refused = failure("refuse").await;
+    assert!(
+        matches!(&refused, Failure::Unanswered(text) if text.contains("EPROTO")),
+        "{refused:?}"
+    );
 }
 
 /// A handshake that waits is the caller's to end: dropping it is enough, and the guest is gone.
