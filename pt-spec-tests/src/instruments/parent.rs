@@ -191,10 +191,9 @@ impl Launch {
         self.stage.records.borrow_mut().push(record.clone());
         let pid = if self.orphaned {
             let found = eventually(SOON, || leftovers::children(spawned).first().copied()).await;
-            let found = found.ok_or_else(|| {
+            found.ok_or_else(|| {
                 Failure::Deviation("it ended as soon as it was started".to_owned())
-            })?;
-            found
+            })?
         } else {
             spawned
         };
