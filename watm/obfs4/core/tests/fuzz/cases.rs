@@ -24,6 +24,7 @@ pub(crate) fn cases() -> impl Iterator<Item = Case> {
 }
 
 /// One case: a source of bytes (splitmix64).
+#[derive(Clone)]
 pub(crate) struct Case {
     number: u64,
     state: u64,

@@ -2,8 +2,10 @@
 
 use crate::cases::{Case, cases};
 use obfs4_core::arguments::ClientArguments;
+use obfs4_core::burst::{BUFFER, Piece, Shaper, Tables};
 use obfs4_core::cert;
 use obfs4_core::fault::{Fault, LINE};
+use obfs4_core::framing::{KEY, Sealer};
 use obfs4_core::identity::Identity;
 use obfs4_core::keys::NodeId;
 use obfs4_core::prepared;
@@ -95,6 +97,61 @@ fn state_files_are_refused_or_kept() {
                 Ok(read) => round(&read),
                 Err(fault) => assert!(is_sayable(&fault)),
             }
+        }
+    }
+}
+
+/// The shape of a few bursts.
+fn shape(identity: &Identity, tables: &Tables, mut case: Case) -> Vec<Piece> {
+    let mut shaper = Shaper::new(Sealer::new(&[7; KEY]), identity.iat_mode);
+    let mut buffer = Box::new([0; BUFFER]);
+    let mut pieces = Vec::new();
+    for _ in 0..4 {
+        shaper.begin(&mut buffer, 1, tables, &mut case);
+        while let Some(piece) = shaper.next(&mut buffer, tables, &mut case) {
+            pieces.push(piece);
+        }
+    }
+    pieces
+}
+
+/// What set-up prepared is never more than a short cut.
+#[test]
+fn what_is_prepared_changes_nothing() {
+    for mut case in cases() {
+        let mode = [b'0' + case.below(3) as u8];
+        let is_biased = case.once_in(3);
+        let option = |name: &str| (name == "iat-mode").then_some(mode.as_slice());
+        let establish = |case: &mut Case| match Identity::establish(option, None, case) {
+            Ok(identity) => identity,
+            Err(_) => panic!("there is nothing to be wrong"),
+        };
+        let (identity, other) = (establish(&mut case), establish(&mut case));
+        let prepared = |identity| {
+            let mut space = [0; prepared::LENGTH];
+            let n = prepared::write(identity, is_biased, &mut space);
+            space[..n].to_vec()
+        };
+        let (good, others) = (prepared(&identity), prepared(&other));
+        let text = identity.state().as_bytes().to_vec();
+        let tables = Tables::new(&identity.drbg_seed, identity.iat_mode, is_biased);
+        let expected = shape(&identity, &tables, case.clone());
+        let twin = case.clone();
+        for number in 0..8 {
+            let mut file = good.clone();
+            match number {
+                0 => {}
+                1 => file = others.clone(),
+                2 => file[..32].copy_from_slice(&others[..32]),
+                _ => case.mutate(&mut file, &[&others[..32], &others[32..64]]),
+            }
+            let read = prepared::read(&text, Some(&file), is_biased);
+            let Ok((read, tables)) = read else {
+                panic!("the state is good");
+            };
+            assert_eq!(parts(&read), parts(&identity));
+            assert_eq!(read.cert(), identity.cert());
+            assert_eq!(shape(&read, &tables, twin.clone()), expected);
         }
     }
 }
