@@ -47,8 +47,8 @@ async fn started_by_hand_it_says_what_it_is_and_leaves_stdout_alone() {
     let told = pt.stderr.text();
     assert!(told.contains("managed transport"), "{told}");
     assert!(
-        told.contains("ClientTransportPlugin plain exec ")
-            && told.contains("ServerTransportPlugin plain exec "),
+        told.contains("ClientTransportPlugin obfs4 exec ")
+            && told.contains("ServerTransportPlugin obfs4 exec "),
         "the torrc lines to use: {told}"
     );
 }

@@ -57,8 +57,8 @@ async fn verify(torrc: &str) -> String {
 #[tokio::test]
 async fn tor_accepts_both_blocks_without_a_warning() {
     for (title, wanted) in [
-        ("Client", "ClientTransportPlugin plain exec /usr/bin/ouzel"),
-        ("Bridge", "ServerTransportPlugin plain exec /usr/bin/ouzel"),
+        ("Client", "ClientTransportPlugin obfs4 exec /usr/bin/ouzel"),
+        ("Bridge", "ServerTransportPlugin obfs4 exec /usr/bin/ouzel"),
     ] {
         let torrc = block(title);
         assert!(torrc.lines().any(|line| line == wanted), "{torrc}");
