@@ -54,10 +54,11 @@ fn boxes_are_rustcryptos() {
             let at = shift + case.below(TAG + n);
             window[at] ^= 1 << case.below(8);
             assert!(ours.open(counter, &mut window, shift).is_err(), "forged");
-            let shown = plain
+            // Every place of a short one; of a long one, that would take most of the time there is.
+            let shown = plain[..n.min(300)]
                 .chunks_exact(16)
-                .any(|part| window[..n].windows(16).any(|w| w == part));
-            assert!(n > 300 || !shown, "what was forged is not shown");
+                .any(|part| window[..n.min(300)].windows(16).any(|w| w == part));
+            assert!(!shown, "what was forged is not shown");
         }
     }
 }
